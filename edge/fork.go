@@ -1,0 +1,33 @@
+package edge
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// Fork returns an exchange of its own with a deep copy of the request's head,
+// for what outlives the client's exchange or multiplies it. It has no body, no
+// client to inform and an empty Record, and it is cancelled when ctx is done.
+// Whoever forks closes Response.Body and then calls End. Fork is called before a
+// transport pumps the request's body.
+func (x *Exchange) Fork(ctx context.Context) *Exchange {
+	r := &x.Request
+	f := &Exchange{Client: x.Client, Limits: x.Limits}
+	f.Record.reset(time.Now())
+	f.Record.ID = strings.Clone(x.Record.ID)
+	f.Request = Request{
+		Method:    strings.Clone(r.Method),
+		Scheme:    strings.Clone(r.Scheme),
+		Authority: strings.Clone(r.Authority),
+		Path:      strings.Clone(r.Path),
+		Query:     strings.Clone(r.Query),
+		Proto:     strings.Clone(r.Proto),
+		Fields:    r.Fields.Clone(),
+	}
+	if ctx.Done() != nil {
+		unlink := context.AfterFunc(ctx, func() { f.Cancel(context.Cause(ctx)) })
+		f.stop = func() { unlink() }
+	}
+	return f
+}
