@@ -42,3 +42,19 @@ type link struct {
 }
 
 func (l *link) Serve(x *Exchange) error { return l.filter.Filter(x, l.next) }
+
+// Refuser is what a Handler may be besides: Refuse makes the response to a
+// request that the engine does not accept, of which x has what could be read, so
+// that it is logged and counted like any other.
+type Refuser interface {
+	Refuse(x *Exchange, err error)
+}
+
+// Refuse answers x, which h is not to serve, because of err. For engines.
+func Refuse(h Handler, x *Exchange, err error) {
+	if r, ok := h.(Refuser); ok {
+		r.Refuse(x, err)
+		return
+	}
+	x.Answer(err)
+}
