@@ -1,0 +1,112 @@
+package split
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sluice-edge/sluice/edge/rollout"
+)
+
+// Config describes a split.
+type Config struct {
+	// Name is the route's name. It names our own cookie, and salts the hashes, so
+	// that a visitor's arm on one route says nothing about another's.
+	Name string
+
+	// Arms are the sides of the split, by different names. Their weights add up
+	// to 100%.
+	Arms []Arm
+
+	// By is what decides a visitor's arm. The default is our own cookie.
+	By By
+
+	// Remember is for how long our own cookie is kept, in whole seconds. Default:
+	// 30 days.
+	Remember time.Duration
+}
+
+// Arm is one side of a split.
+type Arm struct {
+	Name   string
+	Weight rollout.Weight // 0: nobody new comes; who is remembered stays
+}
+
+// By is what decides a visitor's arm.
+type By struct {
+	Kind Kind
+	Name string // of the cookie or the field, for Cookie and Header
+}
+
+// Kind is a kind of By.
+type Kind uint8
+
+const (
+	// OwnCookie deals a newcomer an arm and remembers it in a cookie of ours.
+	OwnCookie Kind = iota
+	// Cookie hashes a cookie that the site has set. Who has none is dealt an arm
+	// for this one request.
+	Cookie
+	// Header hashes a request field. Who sends none is dealt an arm for this one
+	// request.
+	Header
+	// Client hashes the client's address; of IPv6 the first 64 bits, since hosts
+	// change the others at will (RFC 8981).
+	Client
+	// Chance deals every request an arm.
+	Chance
+)
+
+// ParseBy reads a By as it is written in the configuration: "cookie", "cookie
+// NAME", "header NAME", "client", "chance".
+func ParseBy(s string) (By, error) {
+	word, name, named := strings.Cut(s, " ")
+	name = strings.TrimSpace(name)
+	switch {
+	case word == "cookie" && !named:
+		return By{Kind: OwnCookie}, nil
+	case word == "client" && !named:
+		return By{Kind: Client}, nil
+	case word == "chance" && !named:
+		return By{Kind: Chance}, nil
+	case word == "cookie" && isToken(name):
+		return By{Cookie, name}, nil
+	case word == "header" && isToken(name):
+		return By{Header, name}, nil
+	}
+	return By{}, fmt.Errorf("unknown assignment %q; have %q, %q, %q, %q, %q", s, "cookie", "cookie NAME", "header NAME", "client", "chance")
+}
+
+// String returns the By as ParseBy reads it.
+func (b By) String() string {
+	switch b.Kind {
+	case Cookie:
+		return "cookie " + b.Name
+	case Header:
+		return "header " + b.Name
+	case Client:
+		return "client"
+	case Chance:
+		return "chance"
+	}
+	return "cookie"
+}
+
+// isToken reports whether s is a token (RFC 9110, section 5.6.2), as names of
+// fields and of cookies are.
+func isToken(s string) bool {
+	for i := range len(s) {
+		if !tokenChar(s[i]) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func tokenChar(c byte) bool {
+	switch {
+	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		return true
+	}
+	return strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+}
