@@ -70,7 +70,7 @@ func TestConcurrent(t *testing.T) {
 	var wg sync.WaitGroup
 	for g := range 8 {
 		wg.Go(func() {
-			for i := range 500 {
+			for i := range 50 {
 				b := Get(1 << (10 + i%11))
 				for j := 0; j < len(b); j += 512 {
 					b[j] = byte(g)
