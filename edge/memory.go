@@ -24,9 +24,20 @@ func (x *Exchange) Buffer() []byte {
 // arenaSize is the least capacity of an exchange's arena, in bytes.
 const arenaSize = 512
 
-// Concat joins parts in the exchange's arena, without allocating once that is
-// warm. Like every string of the exchange the result is valid until the enders
-// have run.
+// Scratch returns n bytes of the exchange's arena, with anything in them. They
+// are valid until the enders have run, and cost no allocation once the arena is
+// warm.
+func (x *Exchange) Scratch(n int) []byte {
+	if cap(x.arena)-len(x.arena) < n {
+		// What was given out so far keeps the old memory alive.
+		x.arena = make([]byte, 0, max(arenaSize, 2*cap(x.arena), n))
+	}
+	start := len(x.arena)
+	x.arena = x.arena[:start+n]
+	return x.arena[start : start+n : start+n]
+}
+
+// Concat joins parts in the exchange's arena, as Scratch does.
 func (x *Exchange) Concat(parts ...string) string {
 	n := 0
 	for _, p := range parts {
@@ -35,13 +46,9 @@ func (x *Exchange) Concat(parts ...string) string {
 	if n == 0 {
 		return ""
 	}
-	if cap(x.arena)-len(x.arena) < n {
-		// The strings made so far keep the old memory alive.
-		x.arena = make([]byte, 0, max(arenaSize, 2*cap(x.arena), n))
-	}
-	start := len(x.arena)
+	b := x.Scratch(n)[:0]
 	for _, p := range parts {
-		x.arena = append(x.arena, p...)
+		b = append(b, p...)
 	}
-	return unsafe.String(&x.arena[start], n)
+	return unsafe.String(&b[0], n)
 }
