@@ -115,7 +115,8 @@ func (c *Client) Filter(ctx context.Context, name string) (Filter, error) {
 
 // PushFilter uploads a module of size bytes as a new version of a filter. Unless
 // it is nil, progress is told how many bytes have been sent so far; it runs on
-// another goroutine, and not any more when PushFilter has returned.
+// another goroutine, and not any more when PushFilter has returned. A Read of
+// module must not wait for long: an early refusal waits for it.
 func (c *Client) PushFilter(ctx context.Context, name string, module io.Reader, size int64, progress func(sent int64)) (FilterVersion, error) {
 	var v FilterVersion
 	body := &upload{r: module, progress: progress}
@@ -127,7 +128,8 @@ func (c *Client) PushFilter(ctx context.Context, name string, module io.Reader, 
 	req.ContentLength = size
 	req.Header.Set("Content-Type", "application/wasm")
 	req.Header.Set("Expect", "100-continue") // a refusal comes before the upload
-	return v, c.do(req, &v)
+	err = c.do(req, &v)
+	return v, err
 }
 
 // RemoveFilter removes a filter with all its versions.
@@ -156,7 +158,8 @@ func (c *Client) SetSplit(ctx context.Context, route string, change SplitChange)
 		return s, err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	return s, c.do(req, &s)
+	err = c.do(req, &s)
+	return s, err
 }
 
 func get[T any](ctx context.Context, c *Client, path ...string) (v T, err error) {
@@ -164,7 +167,8 @@ func get[T any](ctx context.Context, c *Client, path ...string) (v T, err error)
 	if err != nil {
 		return v, err
 	}
-	return v, c.do(req, &v)
+	err = c.do(req, &v)
+	return v, err
 }
 
 // request makes a request to the path of the given segments, which may hold
