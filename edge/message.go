@@ -59,6 +59,7 @@ type Limits struct {
 	Connect   time.Duration // until the connection to the endpoint stands
 	FirstByte time.Duration // from the request's last byte until the response's head is complete
 	Stalled   time.Duration // without progress in either direction of the upstream connection
+	Retries   int           // how often another endpoint is tried after one that could not be connected to; negative: never
 }
 
 // Record is what log, metrics, traces and explain report about an exchange.
