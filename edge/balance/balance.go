@@ -151,3 +151,6 @@ func (b *Balancer) InFlight(i int) int { return int(b.members[i].inFlight.Load()
 
 // Len returns the number of members.
 func (b *Balancer) Len() int { return len(b.members) }
+
+// Policy returns the way of choosing.
+func (b *Balancer) Policy() Policy { return b.policy }

@@ -1,0 +1,216 @@
+// Package upstream is the pool that a request is sent to: it picks an endpoint,
+// tries another one where that is safe, and counts.
+package upstream
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/edge/balance"
+)
+
+// Transport forwards exchanges to one endpoint.
+type Transport interface {
+	edge.Handler
+	Idle() int // connections that are open and unused
+	Retire()   // closes them, and every other one when its exchange ends
+}
+
+// Pool forwards exchanges to the endpoints of one upstream. All of its methods
+// may be called from any goroutine.
+type Pool struct {
+	name      string
+	retries   int
+	balance   *balance.Balancer
+	endpoints []endpoint
+	sessions  sync.Pool // of *session
+	health    health
+}
+
+type endpoint struct {
+	Endpoint
+	transport Transport
+	requests  atomic.Uint64
+	errors    [kinds]atomic.Uint64
+	until     atomic.Int64 // see health
+}
+
+// kinds is the number of kinds of failure; ClientGone is the last.
+const kinds = int(edge.ClientGone) + 1
+
+// New returns a pool over the endpoints of cfg, which is valid. transport makes
+// what forwards to one of them.
+func New(cfg Config, transport func(Endpoint) Transport) *Pool {
+	p := &Pool{name: cfg.Name, retries: 1, endpoints: make([]endpoint, len(cfg.Endpoints))}
+	switch {
+	case cfg.Retries > 0:
+		p.retries = cfg.Retries
+	case cfg.Retries < 0:
+		p.retries = 0
+	}
+	p.health = newHealth(cfg.Suspend)
+	members := make([]balance.Member, len(cfg.Endpoints))
+	for i, e := range cfg.Endpoints {
+		e.Weight = max(e.Weight, 1)
+		members[i] = balance.Member{Weight: e.Weight, Backup: e.Backup}
+		p.endpoints[i].Endpoint = e
+		p.endpoints[i].transport = transport(e)
+	}
+	p.balance = balance.New(cfg.Balance, members)
+	p.sessions.New = func() any { return &session{pool: p, at: -1} }
+	return p
+}
+
+// session is what a pool knows of one exchange. It is an ender, so that an
+// endpoint counts a request as in flight until the response is delivered.
+type session struct {
+	pool *Pool
+	at   int         // the endpoint that has a request in flight; -1: none
+	bad  balance.Set // endpoints that have failed this exchange
+	skip balance.Set // scratch of pick
+}
+
+// End gives the session back.
+func (s *session) End(*edge.Exchange) {
+	s.leave()
+	s.bad.Reset()
+	s.pool.sessions.Put(s)
+}
+
+// leave says that the endpoint has nothing more to do for the exchange.
+func (s *session) leave() {
+	if s.at >= 0 {
+		s.pool.balance.Done(s.at)
+		s.at = -1
+	}
+}
+
+// Serve forwards x to an endpoint, and to another if the first cannot have seen
+// anything of the request.
+func (p *Pool) Serve(x *edge.Exchange) error {
+	s := p.sessions.Get().(*session)
+	x.OnEnd(s) // before the transport's own, so that it runs after them
+	x.Record.Upstream = p.name
+	for try := 0; ; try++ {
+		s.at = p.pick(s)
+		e := &p.endpoints[s.at]
+		x.Record.Endpoint = e.Address
+		x.Record.Tries++
+		e.requests.Add(1)
+		err := e.transport.Serve(x)
+		if err == nil {
+			p.health.works(e)
+			return nil
+		}
+		failure := edge.AsError(err)
+		e.errors[failure.Kind].Add(1)
+		s.bad.Add(s.at)
+		s.leave()
+		if x.Cancelled() != nil { // may be why it failed
+			return err
+		}
+		if cannotConnect(failure.Kind) {
+			p.health.fails(e)
+		}
+		if !failure.Retryable || try == p.retries {
+			return err
+		}
+	}
+}
+
+// pick returns the endpoint for the next try. One that has failed this exchange
+// is taken again only when all have, and one that is suspended only when all
+// others are or have failed.
+func (p *Pool) pick(s *session) int {
+	if p.health.suspended.Load() > 0 {
+		s.skip.CopyFrom(&s.bad)
+		now := p.health.now()
+		for i := range p.endpoints {
+			if p.health.suspends(&p.endpoints[i], now) {
+				s.skip.Add(i)
+			}
+		}
+		for {
+			i := p.balance.Pick(&s.skip)
+			if i < 0 {
+				break
+			}
+			if p.health.admits(&p.endpoints[i], now) {
+				return i
+			}
+			p.balance.Done(i)
+			s.skip.Add(i)
+		}
+	}
+	if i := p.balance.Pick(&s.bad); i >= 0 {
+		return i
+	}
+	s.bad.Reset()
+	return p.balance.Pick(nil)
+}
+
+// Retire closes connections that are idle, and the others when their exchanges
+// end. The pool still serves, a connection an exchange.
+func (p *Pool) Retire() {
+	for i := range p.endpoints {
+		p.endpoints[i].transport.Retire()
+	}
+}
+
+// Name returns the upstream's name.
+func (p *Pool) Name() string { return p.name }
+
+// cannotConnect reports whether a failure says that no connection to the
+// endpoint can be had, whatever the request.
+func cannotConnect(k edge.Kind) bool {
+	switch k {
+	case edge.DNSTimeout, edge.DNSError, edge.DestinationNotFound, edge.DestinationUnavailable,
+		edge.ConnectionRefused, edge.ConnectionTimeout, edge.TLSProtocolError, edge.TLSCertificateError:
+		return true
+	}
+	return false
+}
+
+// Status is the state of a pool.
+type Status struct {
+	Name      string
+	Balance   balance.Policy
+	Endpoints []EndpointStatus
+}
+
+// EndpointStatus is the state of an endpoint.
+type EndpointStatus struct {
+	Endpoint
+	InFlight  int
+	Idle      int                  // connections
+	Requests  uint64               // tries
+	Errors    map[edge.Kind]uint64 // tries that failed; nil: none
+	Suspended bool                 // passed over, since no connection could be made
+}
+
+// Status returns the state of the pool.
+func (p *Pool) Status() Status {
+	st := Status{Name: p.name, Balance: p.balance.Policy(), Endpoints: make([]EndpointStatus, len(p.endpoints))}
+	now := p.health.now()
+	for i := range p.endpoints {
+		e := &p.endpoints[i]
+		s := &st.Endpoints[i]
+		*s = EndpointStatus{
+			Endpoint:  e.Endpoint,
+			InFlight:  p.balance.InFlight(i),
+			Idle:      e.transport.Idle(),
+			Requests:  e.requests.Load(),
+			Suspended: p.health.suspends(e, now),
+		}
+		for k := range e.errors {
+			if n := e.errors[k].Load(); n > 0 {
+				if s.Errors == nil {
+					s.Errors = make(map[edge.Kind]uint64)
+				}
+				s.Errors[edge.Kind(k)] = n
+			}
+		}
+	}
+	return st
+}
