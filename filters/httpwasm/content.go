@@ -1,0 +1,235 @@
+package httpwasm
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/filters/wasm"
+)
+
+// content is a message's content, as a guest reads and writes it.
+type content struct {
+	src      edge.Body   // nil: none
+	kept     []byte      // what has been read of src and is passed on
+	eof      bool        // src has ended
+	read     int64       // bytes that have been read of src
+	lost     bool        // something has been read that is not in kept
+	trailers edge.Fields // as they came; valid if eof
+	written  []byte
+	replaced bool // by written
+}
+
+// fill reads into p until it is full or the content has ended. If keep is set,
+// what has been read is kept, up to limit.
+func (c *content) fill(in *wasm.Instance, p []byte, keep bool, limit int64, t *edge.Fields) (n int) {
+	if c.src == nil {
+		c.eof = true
+	}
+	for idle := 0; n < len(p) && !c.eof; {
+		var m int
+		var err error
+		in.Wait(func() { m, err = c.src.Read(p[n:]) })
+		if keep {
+			c.kept = append(c.kept, p[n:n+m]...)
+		} else if m > 0 {
+			c.lost = true
+		}
+		n += m
+		c.read += int64(m)
+		switch {
+		case err == io.EOF:
+			c.eof = true
+			c.trailers.CopyFrom(t)
+		case err != nil:
+			panic(wasm.Abort(err))
+		case int64(len(c.kept)) > limit:
+			panic(wasm.Fail(wasm.Oversized, fmt.Errorf("content is more than the %d bytes that may be held", limit)))
+		case m > 0:
+			idle = 0
+		default:
+			if idle++; idle == 100 {
+				panic(wasm.Abort(io.ErrNoProgress))
+			}
+		}
+	}
+	return n
+}
+
+// drain keeps all that is left of the content.
+func (c *content) drain(in *wasm.Instance, limit int64, t *edge.Fields) {
+	var buf [4 << 10]byte
+	for !c.eof {
+		c.fill(in, buf[:], true, limit, t)
+	}
+}
+
+// write appends to what replaces the content.
+func (c *content) write(p []byte, limit int64) {
+	if int64(len(c.written)+len(p)) > limit {
+		panic(wasm.Fail(wasm.Oversized, fmt.Errorf("content written is more than the %d bytes that may be held", limit)))
+	}
+	c.replaced = true
+	c.written = append(c.written, p...)
+}
+
+// whole returns what was kept of the content, followed by what has not been read.
+func (c *content) whole() edge.Body {
+	switch {
+	case c.eof && len(c.kept) == 0:
+		return nil
+	case c.eof:
+		return edge.Content(c.kept)
+	case len(c.kept) == 0:
+		return c.src
+	default:
+		return &joined{head: c.kept, rest: c.src}
+	}
+}
+
+// joined is content of which the head has been read already.
+type joined struct {
+	head []byte
+	rest edge.Body
+}
+
+func (j *joined) Read(p []byte) (int, error) {
+	if len(j.head) == 0 {
+		return j.rest.Read(p)
+	}
+	n := copy(p, j.head)
+	j.head = j.head[n:]
+	return n, nil
+}
+
+func (j *joined) Close() error { return j.rest.Close() }
+
+// forward lets the request go on as the guest has left it.
+func (g *guest) forward() {
+	r, c := &g.x.Request, &g.requested
+	switch {
+	case c.replaced:
+		if c.src != nil {
+			c.src.Close()
+		}
+		r.Body, r.Length = nil, int64(len(c.written))
+		if r.Length > 0 {
+			r.Body = edge.Content(c.written)
+		}
+	case c.eof && c.src != nil:
+		r.Body, r.Length = c.whole(), int64(len(c.kept))
+	case c.read > 0:
+		r.Body = c.whole()
+		if c.lost && r.Length >= 0 {
+			r.Length -= c.read - int64(len(c.kept))
+		}
+	}
+	if len(g.trail) == 0 {
+		return
+	}
+	// RFC 9112, section 6.5: trailers need the chunked coding, which needs that
+	// there is no Content-Length.
+	r.Body, r.Length = &trailing{body: r.Body, trailers: &r.Trailers, edits: g.trail}, -1
+}
+
+// respond makes the guest's response the exchange's, in place of the upstream's.
+func (g *guest) respond() {
+	x, e := g.x, &g.early
+	status := e.status
+	if status == 0 {
+		status = 200
+	}
+	x.Respond(status, nil, 0)
+	r := &x.Response
+	for name, value := range e.fields.All() {
+		r.Fields.Add(name, value)
+	}
+	g.setBody(g.responded.written)
+	if e.trailers.Len() > 0 && r.Body != nil {
+		r.Trailers.CopyFrom(&e.trailers)
+		r.Length = -1
+	}
+}
+
+// merge applies what handle_request did to the response to the one that there is
+// now.
+func (g *guest) merge() {
+	r, e, c := &g.x.Response, &g.early, &g.responded
+	if c.replaced {
+		// What the upstream says of its own content is not true of this.
+		for _, name := range []string{"Content-Encoding", "Content-Range", "Content-Type", "Content-Digest",
+			"Repr-Digest", "Digest", "Content-MD5", "ETag", "Last-Modified", "Accept-Ranges"} {
+			r.Fields.Del(name)
+		}
+	}
+	e.edits.apply(&r.Fields)
+	if e.status != 0 {
+		r.Status = e.status
+	}
+	if c.replaced {
+		g.setBody(c.written)
+	}
+	g.untunnel(c.replaced)
+	if len(e.trail) > 0 && !g.bodiless() {
+		r.Body, r.Length = &trailing{body: r.Body, trailers: &r.Trailers, edits: e.trail}, -1
+	}
+	g.touched = c.replaced || e.status != 0 || len(e.edits) > 0 || len(e.trail) > 0
+	*c = content{}
+}
+
+// deliver lets the response go on as the guest has left it.
+func (g *guest) deliver() {
+	r, c := &g.x.Response, &g.responded
+	switch {
+	case c.replaced:
+		g.setBody(c.written)
+	case c.eof && c.src != nil:
+		r.Body = c.whole()
+		c.src.Close()
+		if !g.head {
+			r.Length = int64(len(c.kept))
+		}
+	case c.read > 0:
+		r.Body = c.whole()
+	}
+	if c.eof && r.Trailers.Len() > 0 && !g.bodiless() {
+		r.Length = -1
+		if r.Body == nil {
+			r.Body = edge.Content(nil)
+		}
+	}
+	g.untunnel(c.replaced)
+}
+
+// setBody replaces the response's content.
+func (g *guest) setBody(b []byte) {
+	r := &g.x.Response
+	if r.Body != nil {
+		r.Body.Close()
+	}
+	r.Body, r.Length = nil, int64(len(b))
+	switch {
+	case r.Status == 204 || r.Status == 304:
+		r.Length = 0 // RFC 9110, sections 15.3.5 and 15.4.5
+	case len(b) > 0 && !g.head:
+		r.Body = edge.Content(b)
+	}
+}
+
+// bodiless reports whether the response can have no content.
+func (g *guest) bodiless() bool {
+	r := &g.x.Response
+	return g.head || r.Status == 204 || r.Status == 304 || r.Tunnel != nil
+}
+
+// untunnel makes a response that was to become a tunnel, and cannot any more, an
+// ordinary one.
+func (g *guest) untunnel(replaced bool) {
+	r := &g.x.Response
+	if r.Tunnel != nil && (replaced || r.Status != 101) {
+		r.Tunnel = nil
+		if r.Status == 101 {
+			r.Status = 200
+		}
+	}
+}

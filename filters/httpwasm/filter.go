@@ -1,0 +1,228 @@
+// Package httpwasm runs guests of the http-wasm HTTP handler ABI as filters.
+//
+// Every exchange gets a fresh instance, from before handle_request until
+// handle_response has returned. Buffering is lazy: the feature buffer_request or
+// buffer_response allows a guest to change what it could not change otherwise,
+// and content is held only as far as the guest reads it.
+package httpwasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/filters/wasm"
+)
+
+// Policy is what becomes of an exchange whose filter fails.
+type Policy uint8
+
+// The policies.
+const (
+	// Deny answers with an error.
+	Deny Policy = iota
+
+	// Skip goes on as if the filter were not there: with the request as it came
+	// when handle_request fails, with the response as it came when handle_response
+	// does. It falls back on Deny when the guest has consumed content that was not
+	// buffered.
+	Skip
+)
+
+// Config is a filter's configuration.
+type Config struct {
+	Name    string
+	Version int    // of the module
+	Config  []byte // what get_config returns
+
+	Memory   int64         // bytes that one instance's memory may have; default 32 MiB
+	InFlight int64         // bytes of memory of all instances at once; beyond it requests wait, for up to Timeout; default 512 MiB
+	Timeout  time.Duration // of the guest's running time in a call; default 50 ms
+	Start    time.Duration // of its running time until a fresh instance is initialised; default 1 s
+	Body     int64         // bytes of content held for it, of a request or of a response, read or written; default 1 MiB
+	Fields   int64         // bytes of fields that it may set in an exchange; default 64 KiB
+	OnError  Policy        // default Deny
+
+	LogBytes int          // what it may log in an exchange; default 4 KiB
+	LogLines int          // what it may log in a second, in all exchanges; default 100
+	Log      *slog.Logger // default: slog's
+}
+
+func (c *Config) setDefaults() {
+	if c.Body == 0 {
+		c.Body = 1 << 20
+	}
+	if c.Fields == 0 {
+		c.Fields = 64 << 10
+	}
+	if c.LogBytes == 0 {
+		c.LogBytes = 4 << 10
+	}
+	if c.LogLines == 0 {
+		c.LogLines = 100
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+}
+
+// Filter is an [edge.Filter] that a guest implements.
+type Filter struct {
+	cfg    Config
+	pool   *wasm.Pool
+	guests limiter // of lines that guests log
+	own    limiter // of lines about failures
+
+	calls    atomic.Uint64
+	skipped  atomic.Uint64
+	took     atomic.Int64
+	failures [wasm.Causes]atomic.Uint64
+}
+
+// New makes a filter of a module, of which it keeps a reference of its own. It
+// makes one instance, to see that it can be initialised.
+func New(m *wasm.Module, cfg Config) (*Filter, error) {
+	if err := check(m); err != nil {
+		return nil, err
+	}
+	cfg.setDefaults()
+	f := &Filter{cfg: cfg}
+	f.cfg.Log = cfg.Log.With("filter", cfg.Name, "version", cfg.Version)
+	f.guests = limiter{log: f.cfg.Log, perSecond: cfg.LogLines}
+	f.own = limiter{log: f.cfg.Log, perSecond: 1}
+	pool, err := wasm.NewPool(m, wasm.Options{
+		Limits: wasm.Limits{Memory: cfg.Memory, InFlight: cfg.InFlight, Start: cfg.Start, Call: cfg.Timeout},
+		Output: func(in *wasm.Instance, p []byte) { in.State.(*guest).print(p) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	f.pool = pool
+	g := &guest{f: f}
+	in, err := pool.Get(g, nil)
+	if err != nil {
+		g.flush()
+		pool.Close()
+		return nil, fmt.Errorf("cannot be initialised: %w", err)
+	}
+	g.flush()
+	in.Close()
+	return f, nil
+}
+
+// Load compiles a module and makes a filter of it.
+func Load(ctx context.Context, e *wasm.Engine, binary []byte, cfg Config) (*Filter, error) {
+	m, err := Compile(ctx, e, binary)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	return New(m, cfg)
+}
+
+// Close refuses further exchanges. What the filter holds is released when the
+// last exchange has left it.
+func (f *Filter) Close() { f.pool.Close() }
+
+// Stats is what a filter has done so far, and holds now.
+type Stats struct {
+	Calls     uint64              // exchanges
+	Skipped   uint64              // exchanges that went on without it, because it had failed
+	Failures  [wasm.Causes]uint64 // by cause
+	Took      time.Duration       // in guests, instances' initialisation included
+	Instances int                 // now
+	Bytes     int64               // memory that instances hold now
+}
+
+// Stats returns the filter's counters.
+func (f *Filter) Stats() Stats {
+	s := Stats{
+		Calls:     f.calls.Load(),
+		Skipped:   f.skipped.Load(),
+		Took:      time.Duration(f.took.Load()),
+		Instances: f.pool.Instances(),
+		Bytes:     f.pool.Bytes(),
+	}
+	for i := range s.Failures {
+		s.Failures[i] = f.failures[i].Load()
+	}
+	return s
+}
+
+// Filter implements [edge.Filter].
+func (f *Filter) Filter(x *edge.Exchange, next edge.Handler) error {
+	f.calls.Add(1)
+	g := &guest{f: f, x: x, run: len(x.Record.Filters), head: x.Request.Method == "HEAD"}
+	x.Record.Filters = append(x.Record.Filters, edge.FilterRun{Name: f.cfg.Name, Version: f.cfg.Version})
+	defer g.end()
+
+	verdict, err := g.request()
+	if err != nil {
+		if !g.skips(err) {
+			return g.denial(err, "handle request")
+		}
+		g.restoreRequest()
+		return next.Serve(x)
+	}
+	if !verdict.next {
+		g.respond()
+		return nil
+	}
+	g.forward()
+	failure := next.Serve(x)
+	if failure != nil {
+		x.Answer(failure)
+	}
+	if err := g.response(verdict.ctx, failure != nil); err != nil {
+		if !g.skips(err) {
+			return g.denial(err, "handle response")
+		}
+		g.restoreResponse()
+	} else {
+		g.deliver()
+	}
+	if failure != nil && !g.touched {
+		return failure // as if the guest had not seen it
+	}
+	return nil
+}
+
+// skips reports whether the exchange goes on in spite of err, which it counts
+// and logs if it is the guest's.
+func (g *guest) skips(err error) bool {
+	w, ok := errors.AsType[*wasm.Failure](err)
+	if !ok {
+		return false
+	}
+	f := g.f
+	f.failures[w.Cause].Add(1)
+	g.x.Record.Filters[g.run].Failed = true
+	skip := f.cfg.OnError == Skip && !g.lossy()
+	if skip {
+		f.skipped.Add(1)
+	}
+	f.own.line(slog.LevelWarn, "filter failed", "cause", w.Cause.String(), "err", w, "skipped", skip, "id", g.x.Record.ID)
+	return skip
+}
+
+// denial is the error for the client.
+func (g *guest) denial(err error, op string) error {
+	w, ok := errors.AsType[*wasm.Failure](err)
+	if !ok {
+		return err // of what the guest has read, not of the guest
+	}
+	e := &edge.Error{Kind: edge.FilterFailed, Op: "filter " + g.f.cfg.Name + ": " + op, Err: w}
+	switch {
+	case w.Cause == wasm.Exhausted || w.Cause == wasm.Closed:
+		e.Status = 503
+	case w.Cause == wasm.Oversized && g.phase == inRequest:
+		e.Status = 413
+	case w.Cause == wasm.Oversized:
+		e.Status = 502
+	}
+	return e
+}

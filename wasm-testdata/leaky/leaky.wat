@@ -1,0 +1,10 @@
+(module
+  (import "http_handler" "set_status_code" (func $set_status_code (param i32)))
+  (memory (export "memory") 1)
+  (global $n (mut i32) (i32.const 0))
+  (func (export "handle_request") (result i64)
+    (global.set $n (i32.add (global.get $n) (i32.const 1)))
+    (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1)))
+    (call $set_status_code (i32.add (i32.const 200) (i32.add (global.get $n) (i32.load (i32.const 0)))))
+    (i64.const 0))
+  (func (export "handle_response") (param i32 i32)))

@@ -1,0 +1,10 @@
+(module
+  (import "http_handler" "enable_features" (func $enable_features (param i32) (result i32)))
+  (import "http_handler" "set_status_code" (func $set_status_code (param i32)))
+  (memory (export "memory") 1)
+  (func (export "handle_request") (result i64)
+    (drop (call $enable_features (i32.const 2)))
+    (i64.const 0x700000001))
+  (func (export "handle_response") (param $ctx i32) (param $failed i32)
+    (call $set_status_code (i32.add (i32.add (i32.const 200) (local.get $ctx))
+      (i32.mul (i32.const 100) (local.get $failed))))))

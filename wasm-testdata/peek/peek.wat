@@ -1,0 +1,11 @@
+(module
+  (import "http_handler" "read_body" (func $read_body (param i32 i32 i32) (result i64)))
+  (import "http_handler" "enable_features" (func $enable_features (param i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "_initialize")
+    (drop (call $enable_features (i32.const 3))))
+  (func (export "handle_request") (result i64)
+    (drop (call $read_body (i32.const 0) (i32.const 0) (i32.const 4)))
+    (i64.const 1))
+  (func (export "handle_response") (param i32 i32)
+    (drop (call $read_body (i32.const 1) (i32.const 0) (i32.const 4)))))

@@ -1,0 +1,11 @@
+(module
+  (import "http_handler" "write_body" (func $write_body (param i32 i32 i32)))
+  (import "wasi_snapshot_preview1" "random_get" (func $random_get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "clock_time_get" (func $clock_time_get (param i32 i64 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "handle_request") (result i64)
+    (drop (call $random_get (i32.const 0) (i32.const 16)))
+    (drop (call $clock_time_get (i32.const 0) (i64.const 1) (i32.const 16)))
+    (call $write_body (i32.const 1) (i32.const 0) (i32.const 24))
+    (i64.const 0))
+  (func (export "handle_response") (param i32 i32)))

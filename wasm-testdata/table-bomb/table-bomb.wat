@@ -1,0 +1,10 @@
+(module
+  (import "http_handler" "set_status_code" (func $set_status_code (param i32)))
+  (memory (export "memory") 1)
+  (table $t 1 funcref)
+  (func (export "handle_request") (result i64)
+    (drop (table.grow $t (ref.null func) (i32.const 200000000)))
+    (drop (table.grow $t (ref.null func) (i32.const 102399)))
+    (call $set_status_code (i32.add (i32.const 200) (i32.shr_u (table.size $t) (i32.const 10))))
+    (i64.const 0))
+  (func (export "handle_response") (param i32 i32)))

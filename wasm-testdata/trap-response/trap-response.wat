@@ -1,0 +1,11 @@
+(module
+  (import "http_handler" "set_header_value" (func $set_header_value (param i32 i32 i32 i32 i32)))
+  (import "http_handler" "enable_features" (func $enable_features (param i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "x-half")
+  (func (export "handle_request") (result i64)
+    (drop (call $enable_features (i32.const 2)))
+    (i64.const 1))
+  (func (export "handle_response") (param i32 i32)
+    (call $set_header_value (i32.const 1) (i32.const 0) (i32.const 6) (i32.const 0) (i32.const 1))
+    unreachable))
