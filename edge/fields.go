@@ -131,7 +131,12 @@ func (f *Fields) Clone() Fields {
 }
 
 // CopyFrom replaces the lines by those of other; the strings are shared.
-func (f *Fields) CopyFrom(other *Fields) { f.list = append(f.list[:0], other.list...) }
+func (f *Fields) CopyFrom(other *Fields) {
+	if n := len(other.list); n < len(f.list) {
+		clear(f.list[n:])
+	}
+	f.list = append(f.list[:0], other.list...)
+}
 
 // EqualFold compares two field names, which are ASCII, without regard to case.
 func EqualFold(a, b string) bool {
