@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// Host is one line of Hosts: "www.example.com", "*.example.com" (one label or
+// HostEntry is one line of Hosts: "www.example.com", "*.example.com" (one label or
 // more before it), or "*" for every name.
-type Host[T any] struct {
-	Pattern string
-	Value   T
+type HostEntry[T any] struct {
+	Host  string
+	Value T
 }
 
 // Hosts maps the host of a request to a value: the exact name first, then the
@@ -22,18 +22,18 @@ type Hosts[T any] struct {
 
 // NewHosts builds a table of hosts. It returns either the table or all that is
 // wrong with the entries.
-func NewHosts[T any](entries []Host[T]) (*Hosts[T], []Problem) {
+func NewHosts[T any](entries []HostEntry[T]) (*Hosts[T], []Problem) {
 	h := &Hosts[T]{exact: map[string]T{}, wildcard: map[string]T{}}
 	seen := map[string]int{}
 	var problems []Problem
 	for i, e := range entries {
-		name, err := parseHost(e.Pattern)
+		name, err := parseHost(e.Host)
 		if err != nil {
 			problems = append(problems, Problem{i, -1, err})
 			continue
 		}
 		if first, twice := seen[name]; twice {
-			problems = append(problems, Problem{i, first, fmt.Errorf("%q and %q are the same host", entries[first].Pattern, e.Pattern)})
+			problems = append(problems, Problem{i, first, fmt.Errorf("%q and %q are the same host", entries[first].Host, e.Host)})
 			continue
 		}
 		seen[name] = i

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unsafe"
+
+	"github.com/sluice-edge/sluice/edge"
 )
 
 // Template is the target of a redirect or a rewrite, into which parts of the
@@ -33,14 +36,6 @@ const (
 	host
 	query
 )
-
-// Vars is what a template takes its parts from.
-type Vars struct {
-	Captures  *Captures // may be nil if the template names none
-	Path      string    // canonical
-	Authority string
-	Query     string
-}
 
 // ParseTemplate reads a template for requests that match a pattern. It begins
 // with /, http://, https:// or {path}.
@@ -149,7 +144,7 @@ func checkText(s, text string, authority bool) error {
 	for i := range len(text) {
 		c := text[i]
 		bracket := authority && (c == '[' || c == ']')
-		if !plain(c) && c != '%' && c != '?' && c != '#' && !bracket {
+		if !plain(c, inText) && !bracket {
 			return fmt.Errorf("target %q: %q must be percent-encoded", s, c)
 		}
 		if _, ok := unhex(text, i); c == '%' && !ok {
@@ -168,67 +163,70 @@ func (t *Template) text(s string) {
 	}
 }
 
-// Append appends the expanded template to b. A ? or & before an empty query is
-// left out.
-func (t *Template) Append(b []byte, v *Vars) []byte {
-	start := len(b)
+// Expand returns the template with what it takes from x and from the captures,
+// which may be nil if it names none. A ? or & before an empty query is left out.
+// Like every string of the exchange the result is valid until the enders have
+// run; unless it is very long it is made without allocating.
+func (t *Template) Expand(x *edge.Exchange, captures *Captures) string {
+	var memory [1024]byte
+	b := memory[:0]
 	for i := range t.parts {
 		p := &t.parts[i]
 		switch p.insert {
 		case nothing:
 			b = append(b, p.text...)
 		case capture:
-			value, _ := v.Captures.Get(p.text)
-			b = appendEncoded(b, value, "")
+			value, _ := captures.Get(p.text)
+			b = appendEncoded(b, value, inPath)
 		case wholePath:
-			b = appendEncoded(b, v.Path, "")
+			if !strings.HasPrefix(x.Request.Path, "/") { // "*", of OPTIONS
+				b = append(b, '/')
+			}
+			b = appendEncoded(b, x.Request.Path, inPath)
 		case host:
-			b = appendEncoded(b, Hostname(v.Authority), "/@")
+			b = appendEncoded(b, Hostname(x.Request.Authority), inHost)
 		case query:
-			if v.Query != "" {
-				b = appendQuery(b, v.Query)
-			} else if n := len(b); n > start && (b[n-1] == '?' || b[n-1] == '&') {
+			if x.Request.Query != "" {
+				b = appendEncoded(b, x.Request.Query, inQuery)
+			} else if n := len(b); n > 0 && (b[n-1] == '?' || b[n-1] == '&') {
 				b = b[:n-1]
 			}
 		}
 	}
 	if t.root {
-		b = oneSlash(b, start)
+		b = oneSlash(b)
 	}
-	return b
+	return x.Concat(unsafe.String(unsafe.SliceData(b), len(b)))
 }
 
-// oneSlash makes the slashes at b[start:] one: to a browser what follows two is
+// oneSlash makes the slashes that begin b one: to a browser what follows two is
 // a host (RFC 3986, section 4.2).
-func oneSlash(b []byte, start int) []byte {
-	n := start
-	for n < len(b) && b[n] == '/' {
-		n++
-	}
-	if n <= start+1 {
-		return b
-	}
-	return slices.Delete(b, start, n-1)
-}
-
-// appendEncoded appends a part of a canonical path, in which % begins an
-// encoding already. Characters of also are encoded as well.
-func appendEncoded(b []byte, s, also string) []byte {
-	for i := range len(s) {
-		c := s[i]
-		if (plain(c) || c == '%') && strings.IndexByte(also, c) < 0 {
-			b = append(b, c)
-		} else {
-			b = appendOctet(b, c)
-		}
+func oneSlash(b []byte) []byte {
+	for len(b) > 1 && b[0] == '/' && b[1] == '/' {
+		b = b[1:]
 	}
 	return b
 }
 
-// appendQuery appends a query as it came, but for what may not be in one.
-func appendQuery(b []byte, s string) []byte {
+// What may stand in each part of a URI beside letters and digits (RFC 3986,
+// sections 3.2.2, 3.3 and 3.4). The % is there because what is inserted is
+// encoded already, but for what a canonical path has decoded.
+const (
+	inHost  = "-._:[]"
+	inPath  = "-._~!$&'()*+,;=:@/%"
+	inQuery = inPath + "?"
+	inText  = inQuery + "#"
+)
+
+// plain reports whether c stands for itself where the characters of marks do.
+func plain(c byte, marks string) bool {
+	return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.IndexByte(marks, c) >= 0
+}
+
+// appendEncoded appends s and encodes what does not stand for itself.
+func appendEncoded(b []byte, s, marks string) []byte {
 	for i := range len(s) {
-		if c := s[i]; plain(c) || c == '%' || c == '?' {
+		if c := s[i]; plain(c, marks) {
 			b = append(b, c)
 		} else {
 			b = appendOctet(b, c)
@@ -240,11 +238,4 @@ func appendQuery(b []byte, s string) []byte {
 func appendOctet(b []byte, c byte) []byte {
 	const digits = "0123456789ABCDEF"
 	return append(b, '%', digits[c>>4], digits[c&0xf])
-}
-
-// plain reports whether c stands for itself in a path: pchar and the slash
-// (RFC 3986, section 3.3).
-func plain(c byte) bool {
-	letter := 'a' <= c|0x20 && c|0x20 <= 'z'
-	return letter || '0' <= c && c <= '9' || strings.IndexByte("-._~!$&'()*+,;=:@/", c) >= 0 && c != 0
 }

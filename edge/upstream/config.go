@@ -19,7 +19,8 @@ type Config struct {
 	Balance balance.Policy
 
 	// Retries is how many more endpoints are tried after one that has not seen
-	// anything of the request. Default: 1; NoRetries: none.
+	// anything of the request, unless edge.Limits says otherwise. Default: 1;
+	// NoRetries: none.
 	Retries int
 
 	// Suspend is for how long an endpoint is passed over after a connection to it

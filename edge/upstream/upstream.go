@@ -43,11 +43,8 @@ const kinds = int(edge.ClientGone) + 1
 // what forwards to one of them.
 func New(cfg Config, transport func(Endpoint) Transport) *Pool {
 	p := &Pool{name: cfg.Name, retries: 1, endpoints: make([]endpoint, len(cfg.Endpoints))}
-	switch {
-	case cfg.Retries > 0:
-		p.retries = cfg.Retries
-	case cfg.Retries < 0:
-		p.retries = 0
+	if cfg.Retries != 0 {
+		p.retries = max(cfg.Retries, 0)
 	}
 	p.health = newHealth(cfg.Suspend)
 	members := make([]balance.Member, len(cfg.Endpoints))
@@ -92,6 +89,10 @@ func (p *Pool) Serve(x *edge.Exchange) error {
 	s := p.sessions.Get().(*session)
 	x.OnEnd(s) // before the transport's own, so that it runs after them
 	x.Record.Upstream = p.name
+	retries := p.retries
+	if x.Limits.Retries != 0 {
+		retries = max(x.Limits.Retries, 0)
+	}
 	for try := 0; ; try++ {
 		s.at = p.pick(s)
 		e := &p.endpoints[s.at]
@@ -113,7 +114,7 @@ func (p *Pool) Serve(x *edge.Exchange) error {
 		if cannotConnect(failure.Kind) {
 			p.health.fails(e)
 		}
-		if !failure.Retryable || try == p.retries {
+		if !failure.Retryable || try == retries {
 			return err
 		}
 	}
