@@ -78,7 +78,7 @@ type Site struct {
 	Place   diag.Place
 	Key     string  // as written
 	Name    string  // short id for CLI, API and metrics, unique. Default: made from the key
-	Host    string  // lower case: "example.com", "*.example.com", an IP address, or "*" for any
+	Host    string  // lower case: "example.com", "*.example.com", an IP address (IPv6 in brackets), or "*" for any
 	Scheme  string  // "http" or "https" if the key names an address; "" if the site is reached through Listen
 	Bind    string  // "host:port" that the site is bound to; "" if it is reached through Listen. The host is empty unless the key's is an IP address or localhost
 	Aliases []Alias // hosts that are redirected (308) to the site
@@ -207,7 +207,7 @@ type Compress struct {
 	Off    bool     // Default: no
 	Prefer []string // codings that may be used, the favourite first. Default: br, zstd, gzip
 	Level  int      // 1 (fast) to 9 (small); 0 lets the coding choose and is the default
-	Types  []string // media types, "text/*" included. Default: DefaultTypes
+	Types  []string // media types: "text/html", "text/*", "+json". Default: compress.DefaultTypes
 	Min    int64    // least length of an answer, in bytes. Default 1KB
 }
 

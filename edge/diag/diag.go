@@ -163,3 +163,6 @@ func (l *List) Err() error {
 
 // Error makes a list an error, whose text is String's.
 func (l *List) Error() string { return l.String() }
+
+// Len returns how many problems were added.
+func (l *List) Len() int { return len(l.problems) }

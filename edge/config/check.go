@@ -1,0 +1,143 @@
+package config
+
+import (
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/sluice-edge/sluice/edge/diag"
+	"github.com/sluice-edge/sluice/edge/route"
+)
+
+// checkRedirect checks what a redirect inserts, given what its route captures.
+func (d *decoder) checkRedirect(r *draft) {
+	if r.Redirect == nil || r.Redirect.To == "" {
+		return
+	}
+	if _, err := route.New([]route.Entry[struct{}]{{Path: r.Match.Path}}); err != nil {
+		return // checkRoutes tells
+	}
+	if _, err := route.ParseTemplate(r.Redirect.To, r.Match.Path); err != nil {
+		d.problems.Errorf(r.Redirect.Place, "%v", err)
+	}
+}
+
+// checkRoutes reports paths that are none, and ties: two routes of a site that
+// match one request while neither is more specific.
+func (d *decoder) checkRoutes(s *Site) {
+	entries := make([]route.Entry[struct{}], 0, len(s.Routes))
+	for _, r := range s.Routes {
+		m := r.Match
+		entries = append(entries, route.Entry[struct{}]{
+			Methods: m.Methods, Path: m.Path,
+			Header: conditions(m.When.Header), Query: conditions(m.When.Query), Cookie: conditions(m.When.Cookie),
+		})
+	}
+	_, problems := route.New(entries)
+	for _, p := range problems {
+		at := s.Routes[p.Entry].Place
+		if p.Other < 0 {
+			d.problems.Errorf(at, "%v", p.Err)
+			continue
+		}
+		other := s.Routes[p.Other].Place
+		if other.Line > at.Line || other.Line == at.Line && other.Column > at.Column {
+			at, other = other, at
+		}
+		d.problems.Errorf(at, "a request can match this route and that of %d:%d, and neither is more specific", other.Line, other.Column).Hint =
+			"methods, or conditions under when, tell routes of one path apart"
+	}
+}
+
+func conditions(pairs []Pair) []route.Condition {
+	var out []route.Condition
+	for _, p := range pairs {
+		out = append(out, route.Condition(p))
+	}
+	return out
+}
+
+// checkSites reports hosts and names that two sites have.
+func (d *decoder) checkSites(f *File) {
+	names := make(map[string]diag.Place)
+	hosts := make(map[string]diag.Place)
+	claim := func(s *Site, host string, at diag.Place) {
+		for _, bind := range f.binds(s) {
+			if first, ok := hosts[bind+" "+host]; ok {
+				d.problems.Errorf(at, "the host %q stands in line %d already", host, first.Line)
+				return
+			}
+			hosts[bind+" "+host] = at
+		}
+	}
+	for i := range f.Sites {
+		s := &f.Sites[i]
+		if first, ok := names[s.Name]; ok {
+			d.problems.Errorf(s.Place, "the site in line %d is called %q too", first.Line, s.Name).Hint = "give one of them another name"
+		}
+		names[s.Name] = s.Place
+		claim(s, s.Host, s.Place)
+		for _, a := range s.Aliases {
+			claim(s, a.Host, a.Place)
+		}
+	}
+}
+
+// binds returns the addresses that a site is reached at.
+func (f *File) binds(s *Site) []string {
+	if s.Bind != "" {
+		return []string{s.Bind}
+	}
+	var out []string
+	for _, a := range slices.Concat(f.Listen.HTTP, f.Listen.HTTPS) {
+		out = append(out, a.Address)
+	}
+	return out
+}
+
+// checkListen reports addresses that are to be two things at once.
+func (d *decoder) checkListen(f *File) {
+	type owner struct {
+		what string
+		at   diag.Place
+	}
+	owners := make(map[string]owner)
+	claim := func(address, what string, at diag.Place) {
+		if first, ok := owners[address]; !ok {
+			owners[address] = owner{what, at}
+		} else if first.what != what {
+			p := d.problems.Errorf(at, "%s is an address of %s", address, first.what)
+			if first.at.Line > 0 {
+				p.Hint = "see line " + itoa(first.at.Line)
+			}
+		}
+	}
+	for _, a := range f.Listen.HTTP {
+		claim(a.Address, "http", a.Place)
+	}
+	for _, a := range f.Listen.HTTPS {
+		claim(a.Address, "https", a.Place)
+	}
+	for i := range f.Sites {
+		if s := &f.Sites[i]; s.Bind != "" {
+			claim(s.Bind, s.Scheme, s.Place)
+		}
+	}
+	if !f.Admin.Off && f.Admin.Listen.Network == "tcp" {
+		a := f.Admin.Listen
+		claim(a.Address, "the admin API", a.Place)
+	}
+}
+
+// checkAdmin refuses an API that anybody may reach without a token.
+func (d *decoder) checkAdmin(a *Admin) {
+	if a.Off || a.Token != "" || a.Listen.Network == "unix" {
+		return
+	}
+	host, _, err := net.SplitHostPort(a.Listen.Address)
+	if ip := net.ParseIP(strings.Trim(host, "[]")); err == nil && ip != nil && ip.IsLoopback() {
+		return
+	}
+	d.problems.Errorf(a.Listen.Place, "%s is not a loopback address, and the admin API there needs a token", a.Listen.Address).Hint =
+		"write token: env:SLUICE_TOKEN"
+}

@@ -1,0 +1,398 @@
+package config
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sluice-edge/sluice/edge/diag"
+	"github.com/sluice-edge/sluice/edge/split"
+)
+
+// draft is a route in the making. A route's draft begins as a copy of its site's.
+type draft struct {
+	Route
+	by      By
+	byAt    *value  // where by was said last
+	targets []value // of the map that is being decoded: what says where requests go
+}
+
+// target begins a new target, which replaces the one that was inherited.
+func (r *draft) target(v value) {
+	r.targets = append(r.targets, v)
+	r.To, r.Redirect, r.Respond, r.Split = "", nil, nil, nil
+}
+
+// hasTarget reports whether the route says what to do with a request.
+func (r *draft) hasTarget() bool {
+	return r.To != "" || r.Redirect != nil || r.Respond != nil || r.Split != nil || len(r.targets) > 0
+}
+
+// routeKeys are the keys of a route that a site may have too.
+func (g *grammar) routeKeys() []key[draft] {
+	return []key[draft]{
+		{"to", "", targetForm, "The upstream that requests go to: its name under `upstreams`, or the address of its only endpoint.",
+			func(d *decoder, v value, r *draft) { r.target(v); r.To = d.target(v) }},
+		{"redirect", "", or(anyText("a path or URL; `$1`, `{name}`, `{path}`, `{host}`, `{query}` insert parts of the request"), mapForm(g.redirect.section("to"))),
+			"Answers with another place to go to. As a text it is the place, and the status is 308.",
+			func(d *decoder, v value, r *draft) { r.target(v); r.Redirect = d.redirect(v) }},
+		{"respond", "", or(numberForm(200, 599), mapForm(g.respond.section())), "A fixed answer. As a number it is the status of an answer without content.",
+			func(d *decoder, v value, r *draft) { r.target(v); r.Respond = d.respond(v) }},
+		{"split", "", freeForm("upstreams", percentForm), "Divides requests among upstreams. The shares add up to 100%; an arm of 0% keeps those who were assigned to it and gets nobody new.",
+			func(d *decoder, v value, r *draft) { r.target(v); r.Split = d.split(v) }},
+		{"by", "cookie", or(scalarForm("`cookie` (our own), `cookie NAME`, `header NAME`, `client` (its address) or `chance`", `^((cookie|header) +\S+|cookie|client|chance)$`), mapForm(g.by.section("kind"))),
+			"What decides to which arm of the split a request belongs, so that the same visitor stays on the same side.",
+			func(d *decoder, v value, r *draft) { r.by = d.by(v); r.byAt = &v }},
+		{"filters", "", listOf(nameForm), "Filters that every request meets, in this order. A route's come after its site's; `none` drops those.",
+			func(d *decoder, v value, r *draft) { d.filters(v, &r.Filters) }},
+		{"cache", "off", or(switchForm, durationForm, mapForm(g.cache.section())), "Whether answers are stored. `on` goes by the fields of the answer (RFC 9111); a duration does too, and is how long an answer is fresh that says nothing of it.",
+			func(d *decoder, v value, r *draft) { d.cache(v, &r.Cache) }},
+		{"compress", "on", or(switchForm, mapForm(g.compress.section())), "How answers are compressed. What is left out is as in the `compress` of the site and of the file.",
+			func(d *decoder, v value, r *draft) { d.compress(v, &r.Compress) }},
+		{"timeout", "", or(durationForm, mapForm(g.timeout.section())), "How long a route waits. As a duration it is `first-byte`. The total time is never bounded.",
+			func(d *decoder, v value, r *draft) {
+				if v.kind == mapping {
+					g.timeout.decode(d, v, &r.Timeout)
+				} else {
+					d.duration(v, &r.Timeout.FirstByte, time.Millisecond, maxDuration)
+				}
+			}},
+		{"body", "unlimited", or(wordForm("unlimited"), sizeForm), "The largest content of a request. More is answered with 413.",
+			func(d *decoder, v value, r *draft) {
+				if v.kind == scalar && v.text == "unlimited" {
+					r.Body = Unlimited
+				} else {
+					d.size(v, &r.Body, 0, maxSize)
+				}
+			}},
+		{"retry", "1 time on connect", or(offForm, scalarForm("a sentence: `N times on connect`", `^[0-9]+ times?( on connect)?$`), mapForm(g.retry.section())),
+			"How often a request is sent to another endpoint when the connection to the one before could not be made.",
+			func(d *decoder, v value, r *draft) { d.retry(v, &r.Retry) }},
+	}
+}
+
+func redirectKeys() object[Redirect] {
+	return object[Redirect]{"redirect", "Another place to go to.", []key[Redirect]{
+		{"to", "", anyText("a path or URL with insertions"), "The place.", func(d *decoder, v value, r *Redirect) {
+			r.To, _ = d.text(v, "a path or URL")
+		}},
+		{"status", "308", wordNumbers(301, 302, 303, 307, 308), "The status code: 301 and 308 are for good, 302, 303 and 307 for now; 307 and 308 keep the method.",
+			func(d *decoder, v value, r *Redirect) {
+				d.number(v, &r.Status, 301, 308)
+				if r.Status > 303 && r.Status < 307 {
+					d.wants(v, "301, 302, 303, 307 or 308")
+				}
+			}},
+	}}
+}
+
+func wordNumbers(numbers ...int) form {
+	var list []string
+	for _, n := range numbers {
+		list = append(list, strconv.Itoa(n))
+	}
+	return form{words: strings.Join(list, ", "), schema: schema{"enum": numbers}}
+}
+
+func respondKeys() object[Respond] {
+	return object[Respond]{"respond", "A fixed answer.", []key[Respond]{
+		{"status", "200", numberForm(200, 599), "The status code.", func(d *decoder, v value, r *Respond) { d.number(v, &r.Status, 200, 599) }},
+		{"body", "", textForm, "The content.", func(d *decoder, v value, r *Respond) { r.Body, _ = d.text(v, "a text") }},
+		{"fields", "", freeForm("fields", listOf(textForm)), "The fields of the answer, in this order.", func(d *decoder, v value, r *Respond) { r.Fields = d.fields(v) }},
+	}}
+}
+
+func timeoutKeys() object[Timeout] {
+	at := func(name, def, doc string, where func(*Timeout) *time.Duration) key[Timeout] {
+		return key[Timeout]{name, def, durationForm, doc, func(d *decoder, v value, t *Timeout) {
+			d.duration(v, where(t), time.Millisecond, maxDuration)
+		}}
+	}
+	return object[Timeout]{"timeout", "How long a route waits.", []key[Timeout]{
+		at("connect", "5s", "Until a connection to the endpoint stands.", func(t *Timeout) *time.Duration { return &t.Connect }),
+		at("first-byte", "60s", "From the end of the request until the head of the answer is complete.", func(t *Timeout) *time.Duration { return &t.FirstByte }),
+		at("stalled", "30s", "Without progress on the connection to the endpoint.", func(t *Timeout) *time.Duration { return &t.Stalled }),
+		at("client-stalled", "limits.stalled", "Without progress on the connection to the client.", func(t *Timeout) *time.Duration { return &t.ClientStalled }),
+	}}
+}
+
+func cacheKeys() object[Cache] {
+	return object[Cache]{"route cache", "Whether answers are stored.", []key[Cache]{
+		{"ttl", "", durationForm, "How long an answer is fresh that says nothing of its lifetime.", func(d *decoder, v value, c *Cache) {
+			d.duration(v, &c.TTL, time.Second, maxDuration)
+		}},
+	}}
+}
+
+func retryKeys() object[Retry] {
+	return object[Retry]{"retry", "Another try at another endpoint.", []key[Retry]{
+		{"times", "1", numberForm(0, 10), "How many further tries there are.", func(d *decoder, v value, r *Retry) { d.number(v, &r.Times, 0, 10) }},
+		{"on", "connect", listOf(wordForm("connect")), "After what: `connect`, that the connection could not be made.", func(d *decoder, v value, r *Retry) {
+			for _, item := range v.list() {
+				var ignored bool
+				word(d, item, &ignored, []string{"connect"}, []bool{true})
+			}
+		}},
+	}}
+}
+
+func byKeys() object[By] {
+	return object[By]{"by", "What decides to which arm a request belongs.", []key[By]{
+		{"kind", "", wordForm("cookie", "header", "client", "chance"), "A cookie, a field of the request, the client's address, or chance.", func(d *decoder, v value, b *By) {
+			word(d, v, &b.Kind, []string{"cookie", "header", "client", "chance"}, []ByKind{OwnCookie, ByHeader, ByClient, ByChance})
+		}},
+		{"name", "", fieldForm, "The name of the cookie or the field. Without it a cookie is our own.", func(d *decoder, v value, b *By) {
+			b.Name, _ = d.text(v, "a name")
+		}},
+	}}
+}
+
+// target reads the name of an upstream, or the address of one that it thereby
+// implies, and returns its name.
+func (d *decoder) target(v value) string {
+	s, ok := d.text(v, "an upstream or an address")
+	if !ok {
+		return ""
+	}
+	if !strings.Contains(s, ":") {
+		if !isResource(s) {
+			d.wants(v, "the name of an upstream or an address")
+			return ""
+		}
+		d.upstreamUses = append(d.upstreamUses, use{v, s})
+		return s
+	}
+	e := newEndpoint(d.place(v))
+	if !d.address(v, s, &e) {
+		return ""
+	}
+	name := e.Address
+	if e.Network == "unix" {
+		name = "unix:" + e.Address
+	}
+	if !slices.ContainsFunc(d.implied, func(u Upstream) bool { return u.Name == name }) {
+		u := newUpstream(d.place(v), name)
+		u.Implied, u.Endpoints = true, []Endpoint{e}
+		d.implied = append(d.implied, u)
+	}
+	return name
+}
+
+func (d *decoder) redirect(v value) *Redirect {
+	r := &Redirect{Place: d.place(v), Status: 308}
+	if v.kind != mapping {
+		r.To, _ = d.text(v, "a path or URL")
+		return r
+	}
+	d.need(v, d.grammar.redirect.decode(d, v, r), "to")
+	return r
+}
+
+func (d *decoder) respond(v value) *Respond {
+	r := &Respond{Place: d.place(v), Status: 200}
+	if v.kind != mapping {
+		d.number(v, &r.Status, 200, 599)
+		return r
+	}
+	d.grammar.respond.decode(d, v, r)
+	// RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5: these have no content.
+	if (r.Status == 204 || r.Status == 205 || r.Status == 304) && r.Body != "" {
+		d.errorf(v, "an answer with status %d has no content", r.Status)
+	}
+	return r
+}
+
+// framing are the fields of an answer that are the engine's to set.
+var framing = []string{"connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+
+// fields reads names with their values, or lists of values.
+func (d *decoder) fields(v value) []Pair {
+	if v.kind != mapping {
+		d.wants(v, "a map of fields")
+		return nil
+	}
+	var out []Pair
+	d.each(v, func(name string, k, child value) {
+		switch {
+		case !isToken(name):
+			d.errorf(k, "%q is no name of a field", shorten(name))
+			return
+		case slices.Contains(framing, strings.ToLower(name)):
+			d.errorf(k, "the field %s is set by the proxy itself", name)
+			return
+		}
+		for _, item := range child.list() {
+			s, ok := d.text(item, "a text")
+			switch {
+			case !ok:
+			case strings.IndexFunc(s, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) >= 0:
+				d.errorf(item, "a field cannot hold control characters") // RFC 9110, section 5.5
+			default:
+				out = append(out, Pair{name, strings.Trim(s, " \t")})
+			}
+		}
+	})
+	return out
+}
+
+func (d *decoder) split(v value) *Split {
+	s := &Split{Place: d.place(v)}
+	if v.kind != mapping {
+		d.wants(v, "a map of upstreams to percentages")
+		return s
+	}
+	before, sum := d.problems.Len(), 0.0
+	d.each(v, func(name string, k, child value) {
+		a := Arm{Place: d.place(k), Name: name, Upstream: d.target(k)}
+		if text, ok := d.text(child, "a percentage like 5%"); ok {
+			share, err := parsePercent(text)
+			if err != nil {
+				d.errorf(child, "%s is no percentage: %v", d.quote(child), d.hide(child, err))
+			}
+			a.Share = share
+			sum += share
+		}
+		s.Arms = append(s.Arms, a)
+	})
+	switch {
+	case d.problems.Len() > before:
+	case len(s.Arms) == 0:
+		d.errorf(v, "a split needs arms")
+	case sum < 99.999 || sum > 100.001:
+		d.errorf(v, "the shares add up to %s%%, not to 100%%", strconv.FormatFloat(sum, 'f', -1, 64))
+	}
+	return s
+}
+
+func (d *decoder) by(v value) By {
+	var b By
+	if v.kind == mapping {
+		d.need(v, d.grammar.by.decode(d, v, &b), "kind")
+	} else {
+		s, ok := d.text(v, "cookie, cookie NAME, header NAME, client or chance")
+		if !ok {
+			return b
+		}
+		parsed, err := split.ParseBy(strings.Join(words(s), " "))
+		if err != nil {
+			d.wants(v, "cookie, cookie NAME, header NAME, client or chance").Hint =
+				diag.DidYouMean(s, []string{"cookie", "client", "chance"})
+			return b
+		}
+		kinds := map[split.Kind]ByKind{split.OwnCookie: OwnCookie, split.Cookie: ByCookie, split.Header: ByHeader, split.Client: ByClient, split.Chance: ByChance}
+		b = By{kinds[parsed.Kind], parsed.Name}
+	}
+	if b.Kind == OwnCookie && b.Name != "" {
+		b.Kind = ByCookie
+	}
+	switch named := b.Kind == ByCookie || b.Kind == ByHeader; {
+	case named && b.Name == "":
+		d.errorf(v, "name is missing")
+	case !named && b.Name != "":
+		d.errorf(v, "only a cookie and a header have a name")
+	case named && !isToken(b.Name):
+		d.errorf(v, "%q is no name of a cookie or field", shorten(b.Name))
+	}
+	if b.Kind == ByHeader {
+		b.Name = strings.ToLower(b.Name)
+	}
+	return b
+}
+
+// filters adds the filters of v to those that were inherited.
+func (d *decoder) filters(v value, to *[]string) {
+	out := slices.Clip(*to)
+	for _, item := range v.list() {
+		name, ok := d.text(item, "the name of a filter")
+		switch {
+		case !ok:
+		case name == "none":
+			out = nil
+		case slices.Contains(out, name):
+			d.problems.Warnf(d.place(item), "the filter %s runs twice", d.quote(item))
+			fallthrough
+		default:
+			d.filterUses = append(d.filterUses, use{item, name})
+			out = append(out, name)
+		}
+	}
+	*to = out
+}
+
+func (d *decoder) cache(v value, c *Cache) {
+	if v.kind == mapping {
+		d.need(v, d.grammar.cache.decode(d, v, c), "ttl")
+		c.Mode = CacheTTL
+		return
+	}
+	s, ok := d.text(v, "on, off or a duration")
+	if !ok {
+		return
+	}
+	if on, ok := isSwitch(s); ok {
+		*c = Cache{}
+		if on {
+			c.Mode = CacheHeaders
+		}
+		return
+	}
+	if _, err := parseDuration(s); err != nil {
+		d.wants(v, "on, off or a duration like 10m")
+		return
+	}
+	c.Mode = CacheTTL
+	d.duration(v, &c.TTL, time.Second, maxDuration)
+}
+
+func (d *decoder) retry(v value, r *Retry) {
+	if v.kind == mapping {
+		d.grammar.retry.decode(d, v, r)
+		return
+	}
+	s, ok := d.text(v, "off, or N times on connect")
+	if !ok {
+		return
+	}
+	times, err := parseRetry(s)
+	if err != nil {
+		d.errorf(v, "%s is no retry: %v", d.quote(v), d.hide(v, err))
+		return
+	}
+	r.Times = times
+}
+
+// when reads the conditions of a match.
+func (d *decoder) when(v value, w *When) { d.grammar.when.decode(d, v, w) }
+
+func whenKeys() object[When] {
+	at := func(name, doc string, lower bool, where func(*When) *[]Pair) key[When] {
+		return key[When]{name, "", freeForm("names", textForm), doc, func(d *decoder, v value, w *When) {
+			*where(w) = d.conditions(v, lower)
+		}}
+	}
+	return object[When]{"when", "What a route asks of a request beyond method and path. A value is compared as it stands.", []key[When]{
+		at("header", "Fields and their values.", true, func(w *When) *[]Pair { return &w.Header }),
+		at("query", "Parameters of the query and their values.", false, func(w *When) *[]Pair { return &w.Query }),
+		at("cookie", "Cookies and their values.", false, func(w *When) *[]Pair { return &w.Cookie }),
+	}}
+}
+
+func (d *decoder) conditions(v value, lower bool) []Pair {
+	if v.kind != mapping {
+		d.wants(v, "a map of names to values")
+		return nil
+	}
+	var out []Pair
+	d.each(v, func(name string, k, child value) {
+		if s, ok := d.text(child, "a text"); ok {
+			if lower {
+				name = strings.ToLower(name)
+			}
+			out = append(out, Pair{name, s})
+		}
+	})
+	slices.SortFunc(out, func(a, b Pair) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}

@@ -1,0 +1,75 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// Schema returns the JSON Schema (draft 2020-12) of the file. It knows the keys
+// and the forms of their values; what a name refers to, and what excludes what,
+// is beyond it.
+func Schema() []byte {
+	s := newGrammar().file.section("sites").schema()
+	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	s["title"] = "sluice.yaml"
+	s["$defs"] = schema{"reference": schema{
+		"type":        "string",
+		"pattern":     "^(env|file):.+$",
+		"description": "A value that stands elsewhere: env:NAME in the environment, file:/path in a file.",
+	}}
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		panic("BUG: the schema is no JSON: " + err.Error())
+	}
+	return append(b, '\n')
+}
+
+// Reference returns a description of all keys in Markdown.
+func Reference() string {
+	var b strings.Builder
+	b.WriteString(referenceIntro)
+	queue := []*section{newGrammar().file.section()}
+	seen := map[string]bool{queue[0].name: true}
+	for len(queue) > 0 {
+		s := queue[0]
+		queue = queue[1:]
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n| Key | Value | Default | |\n|---|---|---|---|\n", s.name, s.doc)
+		for _, k := range s.keys {
+			def := ""
+			if k.def != "" {
+				def = "`" + k.def + "`"
+				if strings.Contains(k.def, " ") && !strings.HasPrefix(k.def, "[") {
+					def = k.def
+				}
+			}
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", k.name, cell(k.form.words), cell(def), cell(k.doc))
+			for _, m := range k.form.maps {
+				if !seen[m.name] {
+					seen[m.name] = true
+					queue = append(queue, m)
+				}
+			}
+		}
+	}
+	return b.String()
+}
+
+const referenceIntro = `# The configuration file
+
+This page is generated from the code that reads the file.
+
+The file is YAML: one document, UTF-8, of at most 16 MiB, without anchors, aliases, tags and merge keys. The shortest is
+
+` + "```yaml\nsites: { example.com: 127.0.0.1:3000 }\n```" + `
+
+Unknown keys, names that nothing defines and routes of which neither is more specific are errors, and all of them are
+told at once. Where a list stands, one value may stand alone. A value may stand elsewhere: ` + "`env:NAME`" + ` takes it from the
+environment, ` + "`file:/path`" + ` from a file of at most 1 MiB, without the line ends behind it.
+`
+
+// cell escapes what would end a cell of a table.
+func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }
+
+// anchor returns the link target that Markdown makes of a heading.
+func anchor(heading string) string { return strings.ReplaceAll(heading, " ", "-") }
