@@ -37,6 +37,9 @@ func (f *File) Diag() *diag.List {
 	return l
 }
 
+// Name returns what the file was called when it was parsed.
+func (f *File) Name() string { return f.name }
+
 // Upstream returns the upstream of that name, or nil.
 func (f *File) Upstream(name string) *Upstream {
 	for i := range f.Upstreams {
