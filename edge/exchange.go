@@ -30,6 +30,7 @@ type Exchange struct {
 	engine  Engine // nil in a fork
 	enders  []Ender
 	buf     *[BufferSize]byte // see Buffer
+	large   *[largeSize]byte  // see Grow
 	arena   []byte            // see Concat
 	failure content           // body of Answer
 
@@ -191,6 +192,11 @@ func (x *Exchange) End() {
 	x.arena = x.arena[:0]
 	if x.buf != nil {
 		Poison(x.buf[:])
+	}
+	if x.large != nil {
+		Poison(x.large[:])
+		largeBuffers.Put(x.large)
+		x.large = nil
 	}
 }
 

@@ -21,6 +21,24 @@ func (x *Exchange) Buffer() []byte {
 	return x.buf[:]
 }
 
+// largeSize is the size of the buffers that Grow takes from a pool.
+const largeSize = 80 << 10
+
+var largeBuffers = sync.Pool{New: func() any { return new([largeSize]byte) }}
+
+// Grow returns a buffer of at least n bytes that lives as long as what Buffer
+// returns: for the rare head that does not fit that. A second call may return the
+// same memory.
+func (x *Exchange) Grow(n int) []byte {
+	if n > largeSize {
+		return make([]byte, n)
+	}
+	if x.large == nil {
+		x.large = largeBuffers.Get().(*[largeSize]byte)
+	}
+	return x.large[:]
+}
+
 // arenaSize is the least capacity of an exchange's arena, in bytes.
 const arenaSize = 512
 
