@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/quic-go/qpack"
-	"github.com/quic-go/quic-go/quicvarint"
 
 	"github.com/sluice-edge/sluice/edge"
 )
@@ -109,9 +108,7 @@ func (e *exchange) encode(status int, length int64, f *edge.Fields) []byte {
 		}
 	}
 	e.encoder.Close() // the next field begins a new block
-	e.head = append(e.head[:0], frameHeaders)
-	e.head = quicvarint.Append(e.head, uint64(e.block.Len()))
-	e.head = append(e.head, e.block.Bytes()...)
+	e.head = append(appendFrame(e.head[:0], frameHeaders, e.block.Len()), e.block.Bytes()...)
 	return e.head
 }
 
@@ -140,8 +137,7 @@ func (e *exchange) writeBytes(head, content []byte) error {
 		return err
 	}
 	out := append(e.out[:0], head...) // grows beyond e.out for a very large head
-	out = append(out, frameData)
-	out = quicvarint.Append(out, uint64(len(content)))
+	out = appendFrame(out, frameData, len(content))
 	if len(out)+len(content) <= len(e.out) {
 		n, err := e.write(append(out, content...))
 		e.x.Record.Sent = int64(max(0, n-len(out)))
@@ -166,7 +162,7 @@ func (e *exchange) copy(body edge.Body, length int64) error {
 			return &edge.Error{Kind: edge.ResponseIncomplete, Op: "read the response's content", Err: fmt.Errorf("more than its length of %d bytes", length)}
 		}
 		if n > 0 {
-			header := quicvarint.Append(append(e.head[:0], frameData), uint64(n))
+			header := appendFrame(e.head[:0], frameData, n)
 			start := frameHeader - len(header)
 			copy(e.out[start:], header)
 			sent, err := e.write(e.out[start : frameHeader+n])

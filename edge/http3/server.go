@@ -43,6 +43,8 @@ type Server struct {
 	killed context.Context // ends when the server closes
 	kill   context.CancelFunc
 
+	serving sync.WaitGroup // calls of Serve; added to with mu held, while ctx lasts
+
 	mu    sync.Mutex // guards the following fields
 	conns map[*conn]struct{}
 	empty chan struct{} // closed when conns has become empty; nil unless somebody waits
@@ -76,6 +78,14 @@ func AltSvc(port int) string { return fmt.Sprintf(`h3=":%d"; ma=86400`, port) }
 // returns nil when the last of them is over. An error says that pc or tlsConf
 // could not be used. The caller closes pc, and not before Serve has returned.
 func (s *Server) Serve(pc net.PacketConn, tlsConf *tls.Config) error {
+	s.mu.Lock()
+	if s.ctx.Err() != nil {
+		s.mu.Unlock()
+		return nil
+	}
+	s.serving.Add(1)
+	s.mu.Unlock()
+	defer s.serving.Done()
 	t := &quic.Transport{Conn: pc, ConnContext: s.admit}
 	// Not ListenEarly: a connection is ours when its handshake is complete.
 	l, err := t.Listen(http3.ConfigureTLSConfig(tlsConf), &quic.Config{
@@ -177,7 +187,7 @@ func (s *Server) Wait(ctx context.Context) error {
 	}
 }
 
-// Close cuts every connection, and returns when their handlers have.
+// Close cuts every connection, and returns when their handlers and Serve have.
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.drain()
@@ -186,7 +196,7 @@ func (s *Server) Close() {
 		c.q.CloseWithError(noError, "")
 	}
 	s.mu.Unlock()
-	s.Wait(context.Background())
+	s.serving.Wait()
 }
 
 // Stats returns the server's counters.
