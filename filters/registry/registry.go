@@ -1,0 +1,256 @@
+// Package registry keeps the versions of uploaded modules in a directory,
+// content-addressed: a module's file is named by the SHA-256 of what is in it.
+//
+// At any moment, were the machine to lose power, the directory holds either the
+// state before an upload or the state after it: files are written aside, synced
+// and renamed, the module's before the one that refers to it. One process uses a
+// directory at a time.
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Config bounds what a store keeps.
+type Config struct {
+	Size int64 // largest module, in bytes; default 32 MiB
+	Keep int   // versions of a name; the oldest that are not current go first; default 50
+}
+
+func (c *Config) setDefaults() {
+	if c.Size == 0 {
+		c.Size = 32 << 20
+	}
+	if c.Keep == 0 {
+		c.Keep = 50
+	}
+}
+
+// Source is where a version came from.
+type Source string
+
+// The sources.
+const (
+	API  Source = "api"
+	File Source = "file" // named in the configuration
+)
+
+// Version is one module that a name has stood for.
+type Version struct {
+	Number int       `json:"number"` // from 1, never given twice
+	Digest string    `json:"digest"` // SHA-256 in hexadecimal
+	Bytes  int64     `json:"bytes"`
+	Time   time.Time `json:"time"` // when it came first
+	Source Source    `json:"source"`
+}
+
+// ErrNotFound is wrapped by errors about what the store does not have.
+var ErrNotFound = errors.New("not found")
+
+// ErrTooLarge is wrapped by errors about modules of more than Config.Size bytes.
+var ErrTooLarge = errors.New("too large")
+
+// ErrName is wrapped by errors about names that cannot be one.
+var ErrName = errors.New("not a name")
+
+// Refused is the error of a module that did not pass its check.
+type Refused struct{ Err error }
+
+func (r *Refused) Error() string { return r.Err.Error() }
+func (r *Refused) Unwrap() error { return r.Err }
+
+// Store is the modules in one directory. It may be used by several goroutines.
+type Store struct {
+	dir string
+	cfg Config
+
+	// step is told where an upload has come to. For tests, which stop there.
+	step func(string)
+
+	mu    sync.Mutex // guards the following field, and the renaming and removing of files
+	names map[string]*record
+}
+
+// record is what the store knows of a name, and the JSON of its file.
+type record struct {
+	Current  int       `json:"current"`        // number of the version
+	Last     int       `json:"last"`           // highest number given
+	File     string    `json:"file,omitempty"` // digest that the configuration's file had when it was last seen
+	Versions []Version `json:"versions"`       // oldest first
+}
+
+func (r *record) version(number int) (Version, bool) {
+	for _, v := range r.Versions {
+		if v.Number == number {
+			return v, true
+		}
+	}
+	return Version{}, false
+}
+
+func (r *record) clone() *record {
+	c := *r
+	c.Versions = slices.Clone(r.Versions)
+	return &c
+}
+
+// Open opens the store in dir, which it makes if need be. What an interrupted
+// upload has left is removed.
+func Open(dir string, cfg Config) (*Store, error) {
+	cfg.setDefaults()
+	s := &Store{dir: dir, cfg: cfg, names: make(map[string]*record), step: func(string) {}}
+	for _, d := range []string{s.modules(), s.records(), s.temp()} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return nil, fmt.Errorf("open module store: %w", err)
+		}
+	}
+	left, err := os.ReadDir(s.temp())
+	if err != nil {
+		return nil, fmt.Errorf("open module store: %w", err)
+	}
+	for _, e := range left {
+		if err := os.Remove(filepath.Join(s.temp(), e.Name())); err != nil {
+			return nil, fmt.Errorf("open module store: %w", err)
+		}
+	}
+	files, err := os.ReadDir(s.records())
+	if err != nil {
+		return nil, fmt.Errorf("open module store: %w", err)
+	}
+	for _, e := range files {
+		name, ok := strings.CutSuffix(e.Name(), ".json")
+		if !ok || checkName(name) != nil {
+			continue
+		}
+		r, err := s.readRecord(name)
+		if err != nil {
+			return nil, fmt.Errorf("open module store: %w", err)
+		}
+		s.names[name] = r
+	}
+	if err := s.sweep(); err != nil {
+		return nil, fmt.Errorf("open module store: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Store) modules() string { return filepath.Join(s.dir, "modules") }
+func (s *Store) records() string { return filepath.Join(s.dir, "names") }
+func (s *Store) temp() string    { return filepath.Join(s.dir, "tmp") }
+
+func (s *Store) module(digest string) string { return filepath.Join(s.modules(), digest+".wasm") }
+
+var (
+	nameShape   = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`)
+	digestShape = regexp.MustCompile(`^[0-9a-f]{64}$`)
+)
+
+func checkName(name string) error {
+	if !nameShape.MatchString(name) || strings.Contains(name, "..") {
+		return fmt.Errorf("%w: %q: want 1 to 64 of a-z, 0-9, '-', '_' and '.', the first a letter or digit, no \"..\"", ErrName, name)
+	}
+	return nil
+}
+
+// List returns the names that have versions, sorted.
+func (s *Store) List() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.names))
+}
+
+// Versions returns a name's versions, oldest first.
+func (s *Store) Versions(name string) ([]Version, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.names[name]
+	if !ok {
+		return nil, fmt.Errorf("module %q: %w", name, ErrNotFound)
+	}
+	return slices.Clone(r.Versions), nil
+}
+
+// Current returns the version that a name stands for.
+func (s *Store) Current(name string) (Version, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.names[name]
+	if !ok {
+		return Version{}, fmt.Errorf("module %q: %w", name, ErrNotFound)
+	}
+	v, _ := r.version(r.Current)
+	return v, nil
+}
+
+// Use makes a version that there is the current one.
+func (s *Store) Use(name string, number int) (Version, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.names[name]
+	if !ok {
+		return Version{}, fmt.Errorf("module %q: %w", name, ErrNotFound)
+	}
+	v, ok := r.version(number)
+	if !ok {
+		return Version{}, fmt.Errorf("version %d of module %q: %w", number, name, ErrNotFound)
+	}
+	next := r.clone()
+	next.Current = number
+	if err := s.writeRecord(name, next); err != nil {
+		return Version{}, err
+	}
+	s.names[name] = next
+	return v, nil
+}
+
+// Remove forgets a name. Modules that no other name has are deleted.
+func (s *Store) Remove(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.names[name]; !ok {
+		return fmt.Errorf("module %q: %w", name, ErrNotFound)
+	}
+	if err := os.Remove(s.recordPath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove module %q: %w", name, err)
+	}
+	if err := syncDir(s.records()); err != nil {
+		return fmt.Errorf("remove module %q: %w", name, err)
+	}
+	delete(s.names, name)
+	return s.sweep()
+}
+
+// sweep deletes the modules that no name has. s.mu is held, or nobody else has
+// the store yet.
+func (s *Store) sweep() error {
+	used := make(map[string]bool)
+	for _, r := range s.names {
+		for _, v := range r.Versions {
+			used[v.Digest] = true
+		}
+	}
+	files, err := os.ReadDir(s.modules())
+	if err != nil {
+		return err
+	}
+	for _, e := range files {
+		digest, ok := strings.CutSuffix(e.Name(), ".wasm")
+		if !ok || !digestShape.MatchString(digest) || used[digest] {
+			continue
+		}
+		if err := os.Remove(s.module(digest)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,312 @@
+package registry
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+)
+
+func open(t *testing.T, dir string, cfg Config) *Store {
+	t.Helper()
+	s, err := Open(dir, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func put(t *testing.T, s *Store, name, module string) (Version, bool) {
+	t.Helper()
+	v, created, err := s.Put(name, API, strings.NewReader(module), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v, created
+}
+
+func files(t *testing.T, dir, sub string) int {
+	t.Helper()
+	list, err := os.ReadDir(filepath.Join(dir, sub))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+func digest(module string) string {
+	sum := sha256.Sum256([]byte(module))
+	return hex.EncodeToString(sum[:])
+}
+
+func TestVersions(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Config{})
+	v1, created := put(t, s, "auth", "one")
+	if v1.Number != 1 || !created || v1.Digest != digest("one") || v1.Bytes != 3 || v1.Source != API {
+		t.Errorf("first version is %+v, created %v", v1, created)
+	}
+	if v, created := put(t, s, "auth", "two"); v.Number != 2 || !created {
+		t.Errorf("second version is %+v, created %v", v, created)
+	}
+	if v, created := put(t, s, "auth", "one"); v != v1 || created {
+		t.Errorf("the first again is %+v, created %v", v, created)
+	}
+	put(t, s, "other", "one")
+
+	s = open(t, dir, Config{}) // again
+	if v, err := s.Current("auth"); v.Number != 1 || err != nil {
+		t.Errorf("current is %+v, %v", v, err)
+	}
+	if list := s.List(); fmt.Sprint(list) != "[auth other]" {
+		t.Errorf("names are %v", list)
+	}
+	if list, err := s.Versions("auth"); len(list) != 2 || err != nil {
+		t.Errorf("versions are %v, %v", list, err)
+	}
+	if b, err := s.Load(v1.Digest); string(b) != "one" || err != nil {
+		t.Errorf("module is %q, %v", b, err)
+	}
+	if v, err := s.Use("auth", 2); v.Number != 2 || err != nil {
+		t.Errorf("used version is %+v, %v", v, err)
+	}
+	if _, err := s.Use("auth", 3); !errors.Is(err, ErrNotFound) {
+		t.Errorf("use of an unknown version: %v", err)
+	}
+	if err := s.Remove("auth"); err != nil {
+		t.Fatal(err)
+	}
+	if n := files(t, dir, "modules"); n != 1 { // other's
+		t.Errorf("%d modules are left", n)
+	}
+	for _, err := range []error{s.Remove("auth"), second(s.Current("auth")), second(s.Versions("auth")), second(s.Load(digest("two")))} {
+		if !errors.Is(err, ErrNotFound) {
+			t.Errorf("after Remove: %v", err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestNames(t *testing.T) {
+	s := open(t, t.TempDir(), Config{})
+	f := func(name string, ok bool) {
+		t.Helper()
+		_, _, err := s.Put(name, API, strings.NewReader("x"), nil)
+		if (err == nil) != ok || err != nil && !errors.Is(err, ErrName) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	f("a", true)
+	f("0-auth_2.x", true)
+	f(strings.Repeat("a", 64), true)
+	f(strings.Repeat("a", 65), false)
+	f("", false)
+	f("..", false)
+	f("a..b", false)
+	f(".a", false)
+	f("-a", false)
+	f("A", false)
+	f("a/b", false)
+	f("a\nb", false)
+	f("a\n", false)
+	f("../../etc/passwd", false)
+}
+
+func TestRefused(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Config{Size: 10})
+	put(t, s, "auth", "good")
+	f := func(what string, err error, want func(error) bool) {
+		t.Helper()
+		if err == nil || !want(err) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if v, _ := s.Current("auth"); v.Number != 1 {
+			t.Errorf("%s: current is %+v", what, v)
+		}
+		if m, tmp := files(t, dir, "modules"), files(t, dir, "tmp"); m != 1 || tmp != 0 {
+			t.Errorf("%s: %d modules and %d temporary files", what, m, tmp)
+		}
+	}
+	_, _, err := s.Put("auth", API, strings.NewReader("eleven byte"), nil)
+	f("too large", err, func(err error) bool { return errors.Is(err, ErrTooLarge) })
+	put(t, s, "auth", "good")
+	_, _, err = s.Put("auth", API, strings.NewReader("bad"), func(b []byte) error { return fmt.Errorf("%s is bad", b) })
+	f("check", err, func(err error) bool {
+		_, ok := errors.AsType[*Refused](err)
+		return ok && err.Error() == "bad is bad"
+	})
+	cut := errors.New("cut")
+	_, _, err = s.Put("auth", API, iotest.ErrReader(cut), nil)
+	f("reader", err, func(err error) bool { return errors.Is(err, cut) && strings.HasPrefix(err.Error(), "receive") })
+}
+
+func TestKeep(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Config{Keep: 3})
+	for i := range 6 {
+		put(t, s, "a", fmt.Sprint(i))
+	}
+	list, _ := s.Versions("a")
+	if len(list) != 3 || list[0].Number != 4 || files(t, dir, "modules") != 3 {
+		t.Errorf("versions are %+v", list)
+	}
+	if _, err := s.Use("a", 4); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "a", "4") // version 5 is current
+	if v, _ := put(t, s, "a", "0"); v.Number != 7 {
+		t.Errorf("a number was given twice: %+v", v)
+	}
+}
+
+func TestSeed(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Config{})
+	f := func(what string, number int, changed bool) {
+		t.Helper()
+		v, c, err := s.Seed("a", []byte(what), nil)
+		if err != nil || v.Number != number || c != changed {
+			t.Errorf("seed %q: %+v, changed %v, %v", what, v, c, err)
+		}
+	}
+	f("file 1", 1, true)
+	f("file 1", 1, false)
+	put(t, s, "a", "uploaded")
+	f("file 1", 2, false) // the file is the same: the upload stays
+	s = open(t, dir, Config{})
+	f("file 1", 2, false)
+	f("file 2", 3, true) // the file has changed: it wins
+	f("file 1", 1, true)
+	put(t, s, "a", "file 2")
+	f("file 2", 3, false) // seen for the first time since file 1, and current already
+	put(t, s, "a", "uploaded")
+	f("file 2", 2, false)
+	if _, _, err := s.Seed("a", []byte("bad"), func([]byte) error { return errors.New("bad") }); err == nil {
+		t.Error("a bad file is accepted")
+	}
+	if v, _ := s.Current("a"); v.Number != 2 {
+		t.Errorf("after a bad file current is %+v", v)
+	}
+}
+
+func TestTampered(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Config{})
+	v, _ := put(t, s, "a", "module")
+	path := filepath.Join(dir, "modules", v.Digest+".wasm")
+	if err := os.WriteFile(path, []byte("Module"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Load(v.Digest); err == nil || !strings.Contains(err.Error(), "has been changed") {
+		t.Errorf("load: %v", err)
+	}
+	put(t, s, "a", "module") // cures it
+	if b, err := s.Load(v.Digest); string(b) != "module" {
+		t.Errorf("load: %q, %v", b, err)
+	}
+	if _, err := s.Load("../names/a.json"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("load of a path: %v", err)
+	}
+	for _, bad := range []string{"{", `{"current":2,"last":1,"versions":[]}`, `{"current":1,"last":1,"versions":[{"number":1,"digest":"../x"}]}`} {
+		if err := os.WriteFile(filepath.Join(dir, "names", "a.json"), []byte(bad), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(dir, Config{}); err == nil || !strings.Contains(err.Error(), "a.json") {
+			t.Errorf("open with %s: %v", bad, err)
+		}
+	}
+}
+
+func TestConcurrent(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Config{})
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for j := range 10 {
+				module := []byte(fmt.Sprint("module ", j))
+				v, _, err := s.Put(fmt.Sprint("name", i%4), API, bytes.NewReader(module), nil)
+				if err != nil {
+					t.Error(err)
+				}
+				if b, err := s.Load(v.Digest); !bytes.Equal(b, module) {
+					t.Errorf("load: %q, %v", b, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, name := range s.List() {
+		if list, _ := s.Versions(name); len(list) != 10 {
+			t.Errorf("%s has %d versions", name, len(list))
+		}
+	}
+	if n := files(t, dir, "modules"); n != 10 {
+		t.Errorf("%d modules", n)
+	}
+}
+
+func TestUnwritable(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Config{})
+	put(t, s, "a", "one")
+	if err := os.RemoveAll(filepath.Join(dir, "tmp")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Put("a", API, strings.NewReader("two"), nil); err == nil || !strings.Contains(err.Error(), dir) {
+		t.Errorf("put: %v", err)
+	}
+	if v, err := s.Current("a"); v.Number != 1 {
+		t.Errorf("current is %+v, %v", v, err)
+	}
+}
+
+// TestCrash ends a process, without any clean-up, at each step of an upload. The
+// store is then as it was before, or as it is after.
+func TestCrash(t *testing.T) {
+	if dir := os.Getenv("REGISTRY_TEST_CRASH_DIR"); dir != "" {
+		s := open(t, dir, Config{})
+		s.step = func(step string) {
+			if step == os.Getenv("REGISTRY_TEST_CRASH_STEP") {
+				os.Exit(99)
+			}
+		}
+		put(t, s, "a", "new")
+		return
+	}
+	for _, step := range []string{"created", "written", "synced", "renamed", "record written", "recorded"} {
+		dir := t.TempDir()
+		put(t, open(t, dir, Config{}), "a", "old")
+		cmd := exec.Command(os.Args[0], "-test.run=^TestCrash$")
+		cmd.Env = append(os.Environ(), "REGISTRY_TEST_CRASH_DIR="+dir, "REGISTRY_TEST_CRASH_STEP="+step)
+		out, _ := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != 99 {
+			t.Fatalf("%s: the process did not end there: %s", step, out)
+		}
+		s := open(t, dir, Config{})
+		v, err := s.Current("a")
+		if err != nil {
+			t.Fatalf("%s: %v", step, err)
+		}
+		want, number, modules := "old", 1, 1
+		if step == "recorded" {
+			want, number, modules = "new", 2, 2
+		}
+		if b, err := s.Load(v.Digest); string(b) != want || v.Number != number {
+			t.Errorf("%s: version %d is %q, %v", step, v.Number, b, err)
+		}
+		if m, tmp := files(t, dir, "modules"), files(t, dir, "tmp"); m != modules || tmp != 0 {
+			t.Errorf("%s: %d modules and %d temporary files", step, m, tmp)
+		}
+	}
+}
