@@ -22,6 +22,7 @@ type call struct {
 	out   output
 	body  body
 	keep  bool        // the endpoint allows another exchange
+	found bool        // the response's head has been read
 	asked string      // the protocol that the request asks to upgrade to
 	wrote bool        // an endpoint may have seen some of the request
 	hooks bool        // the aborter is registered
@@ -124,7 +125,7 @@ func (c *call) arm(u *upstream, now time.Time, limit time.Duration) error {
 func (c *call) roundTrip(u *upstream) error {
 	x, t := c.x, c.t
 	c.conn.Store(u)
-	c.keep, c.pumping, c.pumpErr, c.cut = true, false, nil, false
+	c.keep, c.found, c.pumping, c.pumpErr, c.cut = true, false, false, nil, false
 	c.pumped.Store(false)
 	c.in.src, c.in.owner, c.in.buf = u.c, c, x.Buffer()
 	c.in.head, c.in.r, c.in.w = 0, 0, 0
@@ -224,6 +225,7 @@ func (c *call) tunnel(client edge.Stream) error {
 func (c *call) accept(fr *framing) {
 	res := &c.x.Response
 	res.Length = fr.length
+	c.found = true
 	c.keep = c.keep && !fr.close && (!fr.http10 || fr.keepAlive)
 	switch {
 	case c.x.Request.Method == "HEAD" || res.Status == 204 || res.Status == 304 || !fr.chunked && fr.length == 0:
@@ -267,7 +269,7 @@ func (c *call) complete() {
 // pump is at work still: then the ender does.
 func (c *call) giveBack() {
 	u := c.conn.Load()
-	if u == nil || !c.keep || c.pumping && !c.pumped.Load() {
+	if u == nil || !c.found || !c.keep || c.pumping && !c.pumped.Load() {
 		return
 	}
 	c.join()
@@ -328,7 +330,6 @@ func (c *call) failed(op string, err error) error {
 	if cause := c.x.Cancelled(); cause != nil {
 		return cause
 	}
-	content := c.x.Response.Status != 0
 	e := &edge.Error{Kind: edge.ConnectionTerminated, Op: op, Err: err}
 	r, refused := errors.AsType[*refusal](err)
 	switch {
@@ -340,11 +341,11 @@ func (c *call) failed(op string, err error) error {
 		e.Kind = edge.ProtocolError
 	case errors.Is(err, errBadRequest):
 		e.Kind = edge.InternalError
-	case errors.Is(err, os.ErrDeadlineExceeded) && content:
+	case errors.Is(err, os.ErrDeadlineExceeded) && c.found:
 		e.Kind = edge.ConnectionReadTimeout
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		e.Kind = edge.ResponseTimeout
-	case content:
+	case c.found:
 		e.Kind = edge.ResponseIncomplete
 	default:
 		e.Retryable = !c.wrote && c.out.wrote == 0 && isGone(err)

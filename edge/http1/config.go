@@ -7,6 +7,9 @@ type Config struct {
 	// HeaderBytes is the largest head of a request, in bytes, start line
 	// included. More is answered with 431. Default 32 KiB.
 	HeaderBytes int
+	// MethodBytes is the longest request method, in bytes. More is answered with
+	// 501. Default 32.
+	MethodBytes int
 	// TargetBytes is the longest request target, in bytes. More is answered
 	// with 414. Default 8 KiB.
 	TargetBytes int
@@ -48,6 +51,7 @@ type Config struct {
 
 func (c Config) withDefaults() *Config {
 	defaultTo(&c.HeaderBytes, 32<<10)
+	defaultTo(&c.MethodBytes, 32)
 	defaultTo(&c.TargetBytes, 8<<10)
 	defaultTo(&c.Fields, 100)
 	defaultTo(&c.TrailerBytes, 4<<10)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/edge/bufpool"
 )
 
 // conn is a client's connection, and the Engine of its exchanges.
@@ -89,7 +90,7 @@ func (c *conn) await() bool {
 			return false
 		}
 		if c.in.buf == nil {
-			c.in.buf = getBuffer(minBuffer)
+			c.in.buf = bufpool.Get(minBuffer)
 		}
 		n, err := c.in.read(c.in.buf)
 		undisturbed := c.begun()
@@ -140,11 +141,11 @@ func (c *conn) park() bool {
 // release gives the buffers back.
 func (c *conn) release() {
 	if c.in.buf != nil {
-		putBuffer(c.in.buf)
+		bufpool.Put(c.in.buf)
 		c.in.buf = nil
 	}
 	if c.out.buf != nil {
-		putBuffer(c.out.buf)
+		bufpool.Put(c.out.buf)
 		c.out.buf = nil
 	}
 	c.in.head, c.in.r, c.in.w = 0, 0, 0
@@ -207,6 +208,7 @@ func (c *conn) exchange() (again bool) {
 	}
 	x := &c.x
 	x.Begin(c, &c.client, time.Now())
+	c.enter(serving)
 	c.body.none()
 	c.expect, c.final = false, false
 	if refused == nil {
@@ -217,7 +219,6 @@ func (c *conn) exchange() (again bool) {
 		err = c.refuse(refused)
 	} else {
 		keep = c.head.keepsAlive()
-		c.enter(serving)
 		err = c.handle(x)
 		if err == nil && x.Response.Tunnel != nil {
 			c.tunnel()
@@ -238,6 +239,7 @@ func (c *conn) exchange() (again bool) {
 		c.late = false // the client knows that this was the last one
 	}
 	if again {
+		c.late = false
 		edge.Poison(c.in.buf[:c.in.head])
 		c.in.next()
 	}
@@ -276,7 +278,7 @@ func (c *conn) parse(block []byte) error {
 	x := &c.x
 	r := &x.Request
 	h := &c.head
-	if err := h.parseRequest(block, r, c.cfg.TargetBytes, c.cfg.Fields); err != nil {
+	if err := h.parseRequest(block, r, c.cfg); err != nil {
 		return err
 	}
 	if h.dropped > 0 {
@@ -332,8 +334,8 @@ func (c *conn) drain() bool {
 	if c.stalled.Load() {
 		return false
 	}
-	c.enter(serving) // the sweep looks at stalls, and cancels what nobody waits for
-	defer c.enter(ending)
+	c.body.received = nil
+	c.enter(drains)
 	for n := 0; n <= c.cfg.DrainBytes; {
 		m, err := c.body.Read(c.out.buf)
 		n += m
@@ -347,9 +349,10 @@ func (c *conn) drain() bool {
 // The owner of input.
 
 func (c *conn) enlarge(size int) {
-	b := getBuffer(size)
+	b := bufpool.Get(size)
+	b = b[:cap(b)]
 	copy(b, c.in.buf[:c.in.w]) // no string aliases it yet
-	putBuffer(c.in.buf)
+	bufpool.Put(c.in.buf)
 	c.in.buf = b
 }
 

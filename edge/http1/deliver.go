@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/edge/bufpool"
 )
 
 var errBadField = &edge.Error{Kind: edge.InternalError, Op: "write a field: the name is no token, or the value has a line break or NUL"}
@@ -31,7 +32,7 @@ func (c *conn) conclude(err error, keep bool) bool {
 func (c *conn) deliver(keep bool) bool {
 	x := &c.x
 	if c.out.buf == nil {
-		c.out.buf = getBuffer(2 * minBuffer)
+		c.out.buf = bufpool.Get(2 * minBuffer)
 	}
 	b := c.out.buf[:0]
 	b, ok := appendFields(appendStatus(b, x.Response.Status), &x.Response.Fields)

@@ -24,6 +24,7 @@ func (r *refusal) Error() string { return r.why }
 var (
 	errBareLF        = &refusal{400, "line ends in a bare LF"}
 	errStartLine     = &refusal{400, "malformed start line"}
+	errMethodTooLong = &refusal{501, "method is longer than the limit allows"}
 	errVersion       = &refusal{505, "version is neither HTTP/1.1 nor HTTP/1.0"}
 	errTarget        = &refusal{400, "malformed request target"}
 	errTargetTooLong = &refusal{414, "request target is longer than the limit allows"}

@@ -15,6 +15,10 @@ type owner interface {
 	complete()              // the body has been read whole
 }
 
+// minBuffer is the size of the buffer that a request is read into at first, in
+// bytes; a response that is written has twice that.
+const minBuffer = 8 << 10
+
 // input is the reading side of a connection. buf[:head] is the head of the
 // current message, untouched until next, since strings alias it; buf[r:w] is
 // what has been read beyond. Behind the head there is room for the lines of a

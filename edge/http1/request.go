@@ -14,8 +14,8 @@ type requestLine struct {
 	old                 bool   // HTTP/1.0
 }
 
-// parse reads line, which has no CRLF. A target of more than limit bytes is refused.
-func (l *requestLine) parse(line []byte, limit int) error {
+// parse reads line, which has no CRLF.
+func (l *requestLine) parse(line []byte, cfg *Config) error {
 	method, rest, ok := bytes.Cut(line, []byte(" "))
 	target, version, ok2 := bytes.Cut(rest, []byte(" "))
 	if !ok || !ok2 || !token(method) || len(target) == 0 {
@@ -32,7 +32,11 @@ func (l *requestLine) parse(line []byte, limit int) error {
 		}
 		return errStartLine
 	}
-	if len(target) > limit {
+	// RFC 9112, section 3: 501 for a method, 414 for a target that is too long.
+	if len(method) > cfg.MethodBytes {
+		return errMethodTooLong
+	}
+	if len(target) > cfg.TargetBytes {
 		return errTargetTooLong
 	}
 	if !all(target, &targets) {
@@ -154,15 +158,15 @@ type head struct {
 }
 
 // parseRequest makes r out of the head in block, but for the body.
-func (h *head) parseRequest(block []byte, r *edge.Request, targetBytes, fields int) error {
+func (h *head) parseRequest(block []byte, r *edge.Request, cfg *Config) error {
 	line, rest, err := cutLine(block)
 	if err != nil {
 		return err
 	}
-	if err := h.requestLine.parse(line, targetBytes); err != nil {
+	if err := h.requestLine.parse(line, cfg); err != nil {
 		return err
 	}
-	h.framing = framing{section: requestHead, max: fields}
+	h.framing = framing{section: requestHead, max: cfg.Fields}
 	if err := h.framing.parse(rest, &r.Fields); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/edge/bufpool"
 )
 
 var errBadRequest = errors.New("the request's head, as it was changed here, is no head")
@@ -115,8 +116,8 @@ func (c *call) Write(p []byte) (int, error) { return c.writer.write(c, p) }
 func (c *call) pumpBody(b edge.Body, length int64, chunked bool, trailers *edge.Fields) {
 	defer c.pump.Done()
 	defer c.pumped.Store(true)
-	buf := getBuffer(4 * minBuffer)
-	defer putBuffer(buf)
+	buf := bufpool.Get(4 * minBuffer)
+	defer bufpool.Put(buf)
 	defer func() {
 		if v := recover(); v != nil {
 			c.cut = true

@@ -145,7 +145,7 @@ func (s *Server) Stats() Stats {
 			st.Idle++
 		case tunnel:
 			st.Tunnels++
-		case heading, serving, ending:
+		case heading, serving, ending, drains:
 			st.Active++
 		}
 	}

@@ -17,6 +17,7 @@ const (
 	serving          // has an exchange, which may be cancelled
 	tunnel           // the same, and the stream has been handed over
 	ending           // has an exchange, which may not be cancelled any more
+	drains           // reads content that nobody wanted
 	lingers          // closing
 	phaseBits = 3
 )
@@ -159,6 +160,8 @@ func (c *conn) look(now time.Duration) {
 				c.cancel(errClientGone)
 			}
 		}
+	case drains:
+		c.lookStalled(now, in&1 != 0, false)
 	case lingers:
 		if age >= c.cfg.Linger {
 			c.socket.Close()

@@ -8,13 +8,14 @@ import (
 	"sync"
 
 	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/edge/bufpool"
 )
 
 // tunnel delivers the head of a 101 and hands the connection over.
 func (c *conn) tunnel() {
 	x := &c.x
 	if c.out.buf == nil {
-		c.out.buf = getBuffer(2 * minBuffer)
+		c.out.buf = bufpool.Get(2 * minBuffer)
 	}
 	c.commit()
 	b, ok := appendFields(appendStatus(c.out.buf[:0], 101), &x.Response.Fields)
@@ -105,7 +106,7 @@ func relay(dst io.Writer, src io.Reader) error {
 	var large []byte
 	defer func() {
 		if large != nil {
-			putBuffer(large)
+			bufpool.Put(large)
 		}
 	}()
 	for buf := small; ; {
@@ -121,10 +122,10 @@ func relay(dst io.Writer, src io.Reader) error {
 		case err != nil:
 			return err
 		case n == len(small) && large == nil:
-			large = getBuffer(4 * minBuffer)
+			large = bufpool.Get(4 * minBuffer)
 			buf = large
 		case n <= len(small) && large != nil:
-			putBuffer(large)
+			bufpool.Put(large)
 			buf, large = small, nil
 		}
 	}
