@@ -194,3 +194,8 @@ func plural(n int, thing string) string {
 	}
 	return strconv.Itoa(n) + " " + thing + "s"
 }
+
+// colours reports whether w is a terminal that wants colours (no-color.org).
+func colours(w io.Writer) bool {
+	return width(w) > 0 && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}

@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -66,31 +67,31 @@ type conn struct {
 	next    *stream // of the request that comes next, so that its strings have a place
 	settled bool    // the client's first SETTINGS have come
 
-	mu       sync.Mutex // guards the following fields and those of the streams
-	streams  map[uint32]*stream
-	last     uint32 // stream that the client has opened last; only the holder changes it
-	dead     error  // why there are no streams any more
-	broken   bool   // the socket takes no more
-	leaving  bool   // we have said all, and wait for the client to close
-	draining drainState
-	window   int64 // what we may send
-	initial  int64 // a stream's window at its start
-	consumed int64 // bytes received and used up since the last WINDOW_UPDATE
-	room     int64 // what the client may still send
-	enc      *encoder
-	out      []byte // frames that wait for the flusher
-	spare    []byte // of the flusher
-	flushing bool
-	flushed  sync.Cond // flushing has become false
-	written  uint64    // writes
-	queued   int       // control frames in out
-	ignored  [32]uint32
-	nIgnored int
-	resets   int    // see Config.Resets
-	empties  int    // see Config.Empty
-	second   uint32 // in which they were counted
-	writing  progress
-	idle     progress
+	mu        sync.Mutex // guards the following fields and those of the streams
+	streams   map[uint32]*stream
+	last      uint32 // stream that the client has opened last; only the holder changes it
+	dead      error  // why there are no streams any more
+	broken    bool   // the socket takes no more
+	leaving   bool   // we have said all, and wait for the client to close
+	draining  drainState
+	window    int64 // what we may send
+	initial   int64 // a stream's window at its start
+	consumed  int64 // bytes received and used up since the last WINDOW_UPDATE
+	room      int64 // what the client may still send
+	enc       *encoder
+	out       []byte // frames that wait for the flusher
+	spare     []byte // of the flusher
+	flushing  bool
+	flushed   sync.Cond // flushing has become false
+	written   uint64    // writes
+	queued    int       // control frames in out
+	remnants  [32]remnant
+	nRemnants int    // so far
+	resets    int    // see Config.Resets
+	empties   int    // see Config.Empty
+	second    uint32 // in which they were counted
+	writing   progress
+	idle      progress
 }
 
 func newConn(s *Server, nc net.Conn, client edge.Client) *conn {
@@ -143,18 +144,16 @@ func (c *conn) read(turn uint64) {
 				return
 			}
 		}
-		s, full, err := c.frame()
+		s, full, err := c.step()
+		for s != nil && err == nil && c.more(s) {
+			_, _, err = c.step() // content that is at hand already
+		}
 		if err != nil {
-			f := asFault(err, c.fr.ErrorDetail())
-			if f == nil || f.stream == 0 {
-				c.end(orFault(f, err))
-				return
+			if s != nil {
+				c.discard(s, err)
 			}
-			if err := c.streamFault(f); err != nil {
-				c.end(err)
-				return
-			}
-			continue
+			c.end(err)
+			return
 		}
 		if full && !c.flushAs(&turn) {
 			return
@@ -173,11 +172,47 @@ func (c *conn) read(turn uint64) {
 	}
 }
 
-func orFault(f *fault, err error) error {
-	if f != nil {
-		return f
+// step takes the next frame in. An error is of the connection.
+func (c *conn) step() (s *stream, full bool, err error) {
+	s, full, err = c.frame()
+	if err == nil {
+		return s, full, nil
 	}
-	return err
+	f := asFault(err, c.fr.ErrorDetail())
+	switch {
+	case f == nil:
+		return nil, false, err
+	case f.stream == 0:
+		return nil, false, f
+	}
+	return nil, false, c.streamFault(f)
+}
+
+// more reports whether the next frame is all buffered and carries content of s,
+// which is about to be served: what is at hand can leave with the head.
+func (c *conn) more(s *stream) bool {
+	if c.rd.buffered() < frameHead {
+		return false
+	}
+	b, _ := c.rd.peek(frameHead)
+	length := int(b[0])<<16 | int(b[1])<<8 | int(b[2])
+	t := http2.FrameType(b[3])
+	if binary.BigEndian.Uint32(b[5:]) != s.id || c.rd.buffered() < frameHead+length || t != http2.FrameData && t != http2.FrameHeaders {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return s.gone == nil && !s.ended
+}
+
+// discard ends a stream that will not be served.
+func (c *conn) discard(s *stream, err error) {
+	c.mu.Lock()
+	s.fail(err)
+	c.mu.Unlock()
+	s.leave()
+	s.drop(&c.s.streams)
+	c.release()
 }
 
 // flushAs is flush for the holder of the reading role, which it may lose.

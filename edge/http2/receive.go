@@ -154,6 +154,9 @@ func (c *conn) clientReset(f *http2.RSTStreamFrame) error {
 		if f.StreamID > c.last { // RFC 9113, section 5.1
 			return connFault(http2.ErrCodeProtocol, "RST_STREAM on an idle stream")
 		}
+		if r := c.remnant(f.StreamID); r != nil {
+			*r = remnant{}
+		}
 		return c.nothing()
 	}
 	s.fail(streamFault(f.StreamID, f.ErrCode, "reset by the client"))
@@ -191,23 +194,6 @@ func (c *conn) streamFault(f *fault) error {
 	return c.spoiled()
 }
 
-// reset writes RST_STREAM. What the client sends on the stream before it sees
-// that is ignored. c.mu is held.
-func (c *conn) reset(id uint32, code http2.ErrCode) {
-	c.out = appendReset(c.take(c.out), id, code)
-	c.ignored[c.nIgnored%len(c.ignored)] = id
-	c.nIgnored++
-}
-
-func (c *conn) ignores(id uint32) bool {
-	for _, have := range c.ignored {
-		if have == id {
-			return true
-		}
-	}
-	return false
-}
-
 // windowUpdate: RFC 9113, section 6.9.
 func (c *conn) windowUpdate(id uint32, p []byte) error {
 	if len(p) != 4 {
@@ -228,6 +214,9 @@ func (c *conn) windowUpdate(id uint32, p []byte) error {
 	case id > c.last:
 		return connFault(http2.ErrCodeProtocol, "WINDOW_UPDATE on an idle stream")
 	case s == nil:
+		if err := c.remnant(id).windowUpdate(id, n); err != nil {
+			return err
+		}
 		return c.nothing()
 	case n == 0:
 		return streamFault(id, http2.ErrCodeProtocol, "WINDOW_UPDATE of nothing")
@@ -292,10 +281,10 @@ func (c *conn) data(fh http2.FrameHeader, payload []byte) error {
 	switch {
 	case s == nil && id > c.last:
 		return connFault(http2.ErrCodeProtocol, "DATA on an idle stream")
-	case s == nil && c.ignores(id):
-		return nil
-	case s == nil || s.ended: // RFC 9113, section 5.1
-		return streamFault(id, http2.ErrCodeStreamClosed, "DATA on a closed stream")
+	case s == nil:
+		return c.late(id, len(p), end)
+	case s.ended: // RFC 9113, section 5.1
+		return streamFault(id, http2.ErrCodeStreamClosed, "DATA behind the end of the stream")
 	case s.gone != nil:
 		return nil
 	}

@@ -239,15 +239,19 @@ func (c *conn) trailers(f *edge.Fields) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.streams[t.id]
+	var r *remnant
+	if s == nil {
+		r = c.remnant(t.id)
+	}
 	switch {
-	case c.leaving || s == nil && c.ignores(t.id):
+	case c.leaving:
 		return nil
-	case s == nil: // RFC 9113, section 5.1.1
+	case s == nil && r == nil: // RFC 9113, section 5.1.1
 		return connFault(http2.ErrCodeStreamClosed, "HEADERS on a closed stream")
-	case s.ended:
-		return streamFault(t.id, http2.ErrCodeStreamClosed, "HEADERS behind the end of the stream")
-	case s.gone != nil:
+	case s == nil && !r.answered, s != nil && s.gone != nil:
 		return nil
+	case s != nil && s.ended:
+		return streamFault(t.id, http2.ErrCodeStreamClosed, "HEADERS behind the end of the stream")
 	case !t.end: // RFC 9113, section 8.1
 		t.malformed("HEADERS amid content")
 	case t.large:
@@ -255,6 +259,9 @@ func (c *conn) trailers(f *edge.Fields) error {
 	}
 	if t.bad != "" {
 		return streamFault(t.id, http2.ErrCodeProtocol, t.bad)
+	}
+	if s == nil {
+		return c.late(t.id, 0, true)
 	}
 	s.trailers = *f
 	return s.endContent()

@@ -136,7 +136,11 @@ func (s *stream) leave() {
 	switch {
 	case s.gone != nil:
 	case !s.ended: // RFC 9113, section 8.1: the rest is not wanted
-		c.reset(s.id, http2.ErrCodeNo)
+		r := remnant{id: s.id, answered: true, declared: s.declared, received: s.received, window: s.window}
+		if s.room < maxFrame { // the client may be waiting for its window
+			c.decline(&r)
+		}
+		c.remember(r)
 	case c.resets > 0:
 		c.resets--
 	}

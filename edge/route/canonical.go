@@ -111,7 +111,7 @@ func Canonical(path string, scratch []byte) (Path, error) {
 // mayBeDots reports whether s, which begins with a dot, may begin with a dot
 // segment. Names like .well-known do not.
 func mayBeDots(s string) bool {
-	s = strings.TrimLeft(s, ".")
+	s = strings.TrimPrefix(s[1:], ".")
 	return s == "" || strings.IndexByte("/;%\\", s[0]) >= 0
 }
 

@@ -54,10 +54,10 @@ func NewHosts[T any](entries []HostEntry[T]) (*Hosts[T], []Problem) {
 
 // parseHost returns a pattern in lower case and without a trailing dot.
 func parseHost(pattern string) (string, error) {
-	name := strings.ToLower(strings.TrimSuffix(pattern, "."))
-	if name == "*" {
-		return name, nil
+	if pattern == "*" {
+		return pattern, nil
 	}
+	name := strings.ToLower(strings.TrimSuffix(pattern, "."))
 	if strings.HasPrefix(name, "[") && strings.HasSuffix(name, "]") {
 		return name, nil // an IPv6 address
 	}

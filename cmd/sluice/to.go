@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sluice-edge/sluice/edge/config"
+)
+
+func newTo(*globals) *cobra.Command {
+	var host, http, https, admin string
+	cmd := &cobra.Command{
+		Use:   "to <port or address>",
+		Short: "Serve HTTPS in front of a port, without a file",
+		Long: `Put HTTP/1.1, HTTP/2 and HTTP/3 with TLS in front of an application that listens on
+a port of this machine, or on host:port or unix:/path.`,
+		Example: `  sluice to 3000
+  sluice to 3000 --host app.example.org
+  sluice to unix:/run/app.sock --https 127.0.0.1:8443 --http 127.0.0.1:8080`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			target, err := parseTarget(args[0])
+			if err != nil {
+				return err
+			}
+			text := fmt.Sprintf("listen: { http: %q, https: %q }\nadmin: %q\nlog: { access: off }\nsites:\n  %q: { routes: { /: %q } }\n", http, https, admin, host, target)
+			file, problems := config.Parse("sluice to", []byte(text))
+			if problems.Failed() {
+				report(cmd.ErrOrStderr(), problems)
+				return errConfig
+			}
+			s := &service{file: file, stderr: cmd.ErrOrStderr()}
+			s.started = func() {
+				fmt.Fprintf(cmd.OutOrStdout(), "%s is served on %s. Ctrl-C stops it.\n", target, strings.Join(s.proxy.Addresses(), ", "))
+			}
+			return s.serve()
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&host, "host", "*", "host name that is served; * for any")
+	f.StringVar(&http, "http", ":80", "address for HTTP/1.1 without TLS")
+	f.StringVar(&https, "https", ":443", "address for TLS, and for HTTP/3 over UDP")
+	f.StringVar(&admin, "listen-admin", "127.0.0.1:2024", "address of the admin API")
+	return cmd
+}
+
+// parseTarget returns what the application is reached at: 3000 is
+// 127.0.0.1:3000.
+func parseTarget(s string) (string, error) {
+	if n, err := strconv.Atoi(s); err == nil {
+		if n < 1 || n > 65535 {
+			return "", usagef("%d is not a port: ports are 1 to 65535", n)
+		}
+		return net.JoinHostPort("127.0.0.1", s), nil
+	}
+	if strings.HasPrefix(s, "unix:/") {
+		return s, nil
+	}
+	if host, port, err := net.SplitHostPort(s); err == nil && host != "" && port != "" {
+		return s, nil
+	}
+	return "", usagef("%q is neither a port, nor host:port, nor unix:/path", s)
+}

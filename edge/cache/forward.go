@@ -1,0 +1,167 @@
+package cache
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/sluice-edge/sluice/edge"
+)
+
+// forward is a request that the store does not answer by itself.
+type forward struct {
+	stage  *stage
+	t      *state
+	key    []byte
+	hash   hash
+	shard  *shard
+	reason string // of RFC 9211, section 2.2
+	asked  time.Time
+	came   time.Time
+}
+
+func (f *forward) serve(x *edge.Exchange, next edge.Handler) error {
+	t, req, res := f.t, &x.Request, &x.Response
+	// What lies behind may change the request's fields; the key is of these.
+	t.request.CopyFrom(&req.Fields)
+	conditional := t.found.rec != 0 && f.condition(x)
+	change := f.shard.change(f.hash)
+	x.Record.Cache = recordMiss
+	err := next.Serve(x)
+	if conditional {
+		req.Fields.CopyFrom(&t.request)
+	}
+	if err != nil {
+		return err
+	}
+	f.came = time.Now()
+	switch {
+	case conditional && res.Status == 304:
+		return f.validated(x)
+	case req.Method == "HEAD":
+		f.compare(x)
+		res.Fields.Add("Cache-Status", x.Concat("sluice; fwd=", f.reason))
+	case res.Tunnel == nil && f.keep(x, change):
+		res.Fields.Add("Cache-Status", x.Concat("sluice; fwd=", f.reason, "; stored"))
+	default:
+		res.Fields.Add("Cache-Status", x.Concat("sluice; fwd=", f.reason))
+	}
+	return nil
+}
+
+// condition makes the request one that validates the stored response, in place of
+// the client's own preconditions (RFC 9111, section 4.3.1). False: there is
+// nothing to validate it by.
+func (f *forward) condition(x *edge.Exchange) bool {
+	var stored edge.Fields
+	revive(&stored, fieldsOf(f.t.found.data))
+	tag, modified := stored.Get("ETag"), stored.Get("Last-Modified")
+	if tag == "" && modified == "" {
+		return false
+	}
+	fields := &x.Request.Fields
+	fields.Del("If-None-Match")
+	fields.Del("If-Modified-Since")
+	if tag != "" {
+		fields.Add("If-None-Match", tag)
+	}
+	if modified != "" {
+		fields.Add("If-Modified-Since", modified)
+	}
+	return true
+}
+
+// keep begins to store the response, if that may be.
+func (f *forward) keep(x *edge.Exchange, change uint32) bool {
+	t, res := f.t, &x.Response
+	v := judge(&t.request, res.Status, &res.Fields, f.stage.policy, f.asked, f.came)
+	if !v.store || res.Length > t.store.entry {
+		return false
+	}
+	if !res.Fields.Has("Date") {
+		// RFC 9110, section 6.6.1: what is cached has one.
+		res.Fields.Add("Date", x.Concat(f.came.UTC().Format(http.TimeFormat)))
+	}
+	return t.fill.begin(f, &v, change)
+}
+
+// validated answers with the stored response, of which the origin has said that it
+// is not modified.
+func (f *forward) validated(x *edge.Exchange) error {
+	t := f.t
+	m := metaOf(t.found.data)
+	status := int(m.status)
+	v, same := f.freshen(x, status)
+	if !same || !v.store {
+		f.shard.mu.Lock()
+		f.shard.remove(t.found.rec)
+		f.shard.mu.Unlock()
+	}
+	x.Record.Cache = recordRevalidated
+	x.Response.Fields.Add("Cache-Status", x.Concat("sluice; fwd=", f.reason, "; fwd-status=304"))
+	t.deliver(m, v.initial)
+	return nil
+}
+
+// freshen merges the fields of a response into those that are stored (RFC 9111,
+// section 3.2), stores the result, and makes it the response's fields. It is not
+// stored if the validators differ (section 4.3.4).
+func (f *forward) freshen(x *edge.Exchange, status int) (v verdict, same bool) {
+	t, res := f.t, &x.Response
+	t.update.CopyFrom(&res.Fields)
+	x.Respond(status, nil, 0)
+	fields := &res.Fields
+	revive(fields, fieldsOf(t.found.data))
+
+	tag, modified := fields.Get("ETag"), fields.Get("Last-Modified")
+	newTag, hasTag := t.update.Lookup("ETag")
+	newModified, hasModified := t.update.Lookup("Last-Modified")
+	same = !hasTag || newTag == tag
+	if !hasTag && tag == "" {
+		same = !hasModified || newModified == modified
+	}
+	for i := range t.update.Len() {
+		if l := t.update.At(i); !leftOut(l.Name) || edge.EqualFold(l.Name, "Age") {
+			if firstOf(&t.update, i) {
+				fields.Del(l.Name)
+			}
+			fields.Add(l.Name, l.Value)
+		}
+	}
+	if !t.update.Has("Date") {
+		fields.Set("Date", x.Concat(f.came.UTC().Format(http.TimeFormat)))
+	}
+	v = judge(&t.request, status, fields, f.stage.policy, f.asked, f.came)
+	fields.Del("Age")
+	if same && v.store {
+		same = f.replace(&v)
+	}
+	return v, same
+}
+
+// firstOf reports whether no line before the i-th has its name.
+func firstOf(f *edge.Fields, i int) bool {
+	for j := range i {
+		if edge.EqualFold(f.At(j).Name, f.At(i).Name) {
+			return false
+		}
+	}
+	return true
+}
+
+// compare looks at the answer to HEAD for what it says of the stored response: it
+// freshens it, or shows that it is not the current one (RFC 9111, section 4.3.5).
+func (f *forward) compare(x *edge.Exchange) {
+	t, res := f.t, &x.Response
+	if t.found.rec == 0 || res.Status != 200 {
+		return
+	}
+	m := metaOf(t.found.data)
+	length := res.Length
+	v, same := f.freshen(x, 200)
+	if !same || !v.store || m.status != 200 || length >= 0 && length != m.length {
+		f.shard.mu.Lock()
+		f.shard.remove(t.found.rec)
+		f.shard.mu.Unlock()
+	}
+	res.Length = length
+}

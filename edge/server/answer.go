@@ -1,0 +1,48 @@
+package server
+
+import (
+	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/edge/config"
+	"github.com/sluice-edge/sluice/edge/route"
+)
+
+// answer is a route that needs no origin.
+type answer interface {
+	answer(x *edge.Exchange, m *match) error
+}
+
+// redirect answers with another place to go to.
+type redirect struct {
+	status    int
+	to        route.Template
+	keepQuery bool // the template has no query of its own
+}
+
+func (r *redirect) answer(x *edge.Exchange, m *match) error {
+	location := r.to.Append(nil, &route.Vars{Captures: &m.captures, Path: m.path.String(), Authority: x.Request.Authority, Query: x.Request.Query})
+	if r.keepQuery && x.Request.Query != "" {
+		location = append(append(location, '?'), x.Request.Query...)
+	}
+	x.Respond(r.status, nil, 0)
+	x.Response.Fields.Add("Location", string(location))
+	return nil
+}
+
+// respond is a fixed answer.
+type respond struct {
+	status int
+	body   []byte
+	fields []config.Pair
+}
+
+func (r *respond) answer(x *edge.Exchange, _ *match) error {
+	if len(r.body) == 0 {
+		x.Respond(r.status, nil, 0)
+	} else {
+		x.Respond(r.status, edge.Content(r.body), int64(len(r.body)))
+	}
+	for _, f := range r.fields {
+		x.Response.Fields.Add(f.Name, f.Value)
+	}
+	return nil
+}

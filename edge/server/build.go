@@ -1,0 +1,227 @@
+package server
+
+import (
+	"strings"
+
+	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/edge/cache"
+	"github.com/sluice-edge/sluice/edge/config"
+	"github.com/sluice-edge/sluice/edge/diag"
+	"github.com/sluice-edge/sluice/edge/route"
+	"github.com/sluice-edge/sluice/edge/split"
+	"github.com/sluice-edge/sluice/edge/upstream"
+)
+
+// builder turns a configuration into a snapshot. What it cannot build is a
+// problem with the place that asked for it.
+type builder struct {
+	s        *Server
+	file     *config.File
+	problems *diag.List
+	used     *shared // what the snapshot refers to, made new or taken over
+	store    *cache.Store
+	filters  map[string]*filter // of the file, by name
+	pending  []pending
+}
+
+// address is where sites are reached.
+type address struct {
+	network, address string
+	encrypted        bool
+}
+
+// addresses returns where each site of the file is reached, in the file's order.
+func addresses(f *config.File, site *config.Site) []address {
+	if site.Bind != "" {
+		return []address{{"tcp", site.Bind, site.Scheme == "https"}}
+	}
+	var all []address
+	for _, a := range f.Listen.HTTP {
+		all = append(all, address{a.Network, a.Address, false})
+	}
+	for _, a := range f.Listen.HTTPS {
+		all = append(all, address{a.Network, a.Address, true})
+	}
+	return all
+}
+
+// bound is what is reached at one address.
+type bound struct {
+	address
+	sites   []*site
+	entries []route.Host[host]
+	places  []diag.Place // of the entries
+}
+
+func (b *bound) add(at diag.Place, pattern string, h host) {
+	b.entries = append(b.entries, route.Host[host]{Pattern: pattern, Value: h})
+	b.places = append(b.places, at)
+}
+
+// build returns the snapshot and the addresses that it needs.
+func (b *builder) build() (*snapshot, []address) {
+	snap := &snapshot{file: b.file, entrances: make(map[string]*entrance), counts: make(map[routeName]*counts)}
+	b.filters = make(map[string]*filter)
+	for i := range b.file.Filters {
+		c := &b.file.Filters[i]
+		f, err := b.filter(c)
+		if err != nil {
+			b.problems.Errorf(c.Place, "%v", err)
+		}
+		b.filters[c.Name] = f
+	}
+	byAddress := make(map[string]*bound)
+	var order []*bound
+	for i := range b.file.Sites {
+		c := &b.file.Sites[i]
+		st := b.site(c, snap)
+		snap.sites = append(snap.sites, st)
+		for _, a := range addresses(b.file, c) {
+			at := byAddress[a.address]
+			if at == nil {
+				at = &bound{address: a}
+				byAddress[a.address] = at
+				order = append(order, at)
+			}
+			if at.encrypted != a.encrypted {
+				b.problems.Errorf(c.Place, "%s is bound for both http and https", a.address).Hint = "give one of the sites another port"
+				continue
+			}
+			at.sites = append(at.sites, st)
+			at.add(c.Place, c.Host, host{site: st})
+			for _, alias := range c.Aliases {
+				at.add(alias.Place, alias.Host, host{site: st, aliased: true})
+			}
+		}
+	}
+	var needed []address
+	for _, at := range order {
+		hosts, problems := route.NewHosts(at.entries)
+		for _, p := range problems {
+			b.problems.Errorf(at.places[p.Entry], "%v", p.Err)
+		}
+		e := &entrance{hosts: hosts}
+		if len(at.sites) == 1 {
+			e.only = at.sites[0]
+		}
+		snap.entrances[at.address.address] = e
+		needed = append(needed, at.address)
+	}
+	return snap, needed
+}
+
+func (b *builder) site(c *config.Site, snap *snapshot) *site {
+	st := &site{name: c.Name, host: c.Host}
+	entries := make([]route.Entry[*Route], len(c.Routes))
+	for i := range c.Routes {
+		r := &c.Routes[i]
+		built := b.route(st, r)
+		st.routes = append(st.routes, built)
+		for _, a := range append(built.arms, arm{}) {
+			name := routeName{st.name, built.name, a.name}
+			snap.counts[name] = b.used.counts(&b.s.shared, name)
+		}
+		entries[i] = route.Entry[*Route]{
+			Methods: r.Match.Methods,
+			Path:    r.Match.Path,
+			Header:  conditions(r.Match.When.Header),
+			Query:   conditions(r.Match.When.Query),
+			Cookie:  conditions(r.Match.When.Cookie),
+			Value:   built,
+		}
+	}
+	table, problems := route.New(entries)
+	for _, p := range problems {
+		b.problems.Errorf(c.Routes[p.Entry].Place, "%v", p.Err)
+	}
+	st.table = table
+	return st
+}
+
+func conditions(pairs []config.Pair) []route.Condition {
+	all := make([]route.Condition, len(pairs))
+	for i, p := range pairs {
+		all[i] = route.Condition{Name: p.Name, Value: p.Value}
+	}
+	return all
+}
+
+func (b *builder) route(st *site, c *config.Route) *Route {
+	r := &Route{site: st, name: c.Name, maxBody: c.Body}
+	r.limits = edge.Limits{Connect: c.Timeout.Connect, FirstByte: c.Timeout.FirstByte, Stalled: c.Timeout.Stalled, Retries: c.Retry.Times}
+	if r.limits.Retries == 0 {
+		r.limits.Retries = -1 // zero would mean the default
+	}
+	switch {
+	case c.Redirect != nil:
+		r.answer = b.redirect(c)
+	case c.Respond != nil:
+		r.answer = &respond{c.Respond.Status, []byte(c.Respond.Body), c.Respond.Fields}
+	case c.Split != nil:
+		r.split = b.split(st, c)
+		for _, a := range c.Split.Arms {
+			r.arms = append(r.arms, arm{a.Name, b.pool(a.Upstream, a.Place)})
+		}
+	default:
+		r.arms = []arm{{"", b.pool(c.To, c.Place)}}
+	}
+	if r.answer != nil {
+		return r
+	}
+	if c.Cache.Mode != config.CacheOff {
+		r.cache = b.store.Stage(cache.Policy{TTL: c.Cache.TTL})
+	}
+	var stages []edge.Filter
+	if stage := b.compress(c); stage != nil {
+		stages = append(stages, stage)
+	}
+	for _, name := range c.Filters {
+		if f := b.filters[name]; f != nil {
+			r.filters = append(r.filters, f)
+			stages = append(stages, f)
+		}
+	}
+	r.stages = edge.Chain((*behind)(r), stages...)
+	return r
+}
+
+func (b *builder) redirect(c *config.Route) answer {
+	t, err := route.ParseTemplate(c.Redirect.To, c.Match.Path)
+	if err != nil {
+		b.problems.Errorf(c.Redirect.Place, "%v", err)
+		return nil
+	}
+	return &redirect{status: c.Redirect.Status, to: t, keepQuery: !strings.ContainsAny(c.Redirect.To, "?#") && !strings.Contains(c.Redirect.To, "{query}")}
+}
+
+func (b *builder) compress(c *config.Route) edge.Filter {
+	if c.Compress.Off {
+		return nil
+	}
+	stage, err := b.used.compressor(&b.s.shared, c.Compress)
+	if err != nil {
+		b.problems.Errorf(c.Place, "%v", err)
+		return nil
+	}
+	return stage
+}
+
+// pool returns the pool of an upstream.
+func (b *builder) pool(name string, at diag.Place) *upstream.Pool {
+	u := b.file.Upstream(name)
+	if u == nil {
+		b.problems.Errorf(at, "no upstream %q", name)
+		return nil
+	}
+	return b.used.pool(&b.s.shared, u)
+}
+
+// split returns the split of a route.
+func (b *builder) split(st *site, c *config.Route) *split.Split {
+	sp, err := b.used.split(&b.s.shared, st.name, c)
+	if err != nil {
+		b.problems.Errorf(c.Split.Place, "%v", err)
+		return nil
+	}
+	return sp
+}

@@ -1,0 +1,75 @@
+package server
+
+import (
+	"strings"
+
+	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/edge/route"
+)
+
+// match is how a request matches its route.
+type match struct {
+	path     route.Path
+	captures route.Captures
+}
+
+// find returns the route of an exchange. It returns none, and no error, if it has
+// answered by itself, since the host is an alias.
+func (e *entrance) find(x *edge.Exchange, m *match) (*Route, error) {
+	if e == nil {
+		return nil, &edge.Error{Kind: edge.NoRoute, Op: "find the site: the address is bound no more"}
+	}
+	h, ok := e.hosts.Lookup(x.Request.Authority)
+	switch {
+	case ok && h.aliased:
+		return nil, h.site.alias(x)
+	case ok:
+		return h.site.find(x, m)
+	case e.only != nil:
+		return e.only.find(x, m)
+	case x.Client.TLS != nil:
+		// RFC 9110, section 15.5.20: this connection is none of that site's.
+		return nil, &edge.Error{Kind: edge.Misdirected, Op: "find the site of " + strings.Clone(x.Request.Authority)}
+	}
+	return nil, &edge.Error{Kind: edge.NoRoute, Op: "find the site of " + strings.Clone(x.Request.Authority)}
+}
+
+// find returns the site's route of an exchange.
+func (s *site) find(x *edge.Exchange, m *match) (*Route, error) {
+	x.Record.Site = s.name
+	path := x.Request.Path
+	var scratch []byte
+	if strings.IndexByte(path, '%') >= 0 || strings.Contains(path, "/.") {
+		scratch = x.Scratch(len(path))
+	}
+	var err error
+	if m.path, err = route.Canonical(path, scratch); err != nil {
+		return nil, &edge.Error{Kind: edge.RequestError, Op: "find the route", Err: err}
+	}
+	r, ok, err := s.table.LookupPath(&x.Request, m.path, &m.captures)
+	if err != nil {
+		return nil, &edge.Error{Kind: edge.RequestError, Op: "find the route", Err: err}
+	}
+	if !ok {
+		return nil, &edge.Error{Kind: edge.NoRoute, Op: "find the route"}
+	}
+	return r, nil
+}
+
+// alias answers with the way to the site's own host.
+func (s *site) alias(x *edge.Exchange) error {
+	x.Record.Site = s.name
+	r := &x.Request
+	port := ""
+	if i := strings.LastIndexByte(r.Authority, ':'); i > strings.LastIndexByte(r.Authority, ']') {
+		port = r.Authority[i:]
+	}
+	mark := ""
+	if r.Query != "" {
+		mark = "?"
+	}
+	location := x.Concat(r.Scheme, "://", s.host, port, r.Path, mark, r.Query)
+	x.Respond(308, nil, 0)
+	x.Response.Fields.Add("Location", location)
+	return nil
+}

@@ -1,0 +1,119 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sluice-edge/sluice/edge/cache"
+	"github.com/sluice-edge/sluice/edge/config"
+	"github.com/sluice-edge/sluice/edge/diag"
+)
+
+// Apply makes file the configuration in force, or changes nothing: if the list
+// has errors, or err is not nil, the one before goes on. Nothing that is being
+// served is cut.
+func (s *Server) Apply(file *config.File) (problems *diag.List, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer func() {
+		s.failed = err
+		if err == nil {
+			s.failed = problems.Err()
+		}
+	}()
+	if s.draining {
+		return file.Diag(), errors.New("the server is shutting down")
+	}
+	old := s.snapshot.Load()
+	b := &builder{s: s, file: file, problems: file.Diag()}
+	used := newShared()
+	b.used = &used
+	store, err := s.storeFor(file.Cache)
+	if err != nil {
+		return b.problems, fmt.Errorf("make the cache's store: %w", err)
+	}
+	b.store = store
+	snap, needed := b.build()
+	secrets := b.certificates()
+	if b.problems.Failed() {
+		used.retire(&s.shared) // what was made for nothing
+		return b.problems, nil
+	}
+	opened, err := s.open(needed, file)
+	if err != nil {
+		used.retire(&s.shared)
+		return b.problems, err
+	}
+
+	// From here on nothing fails.
+	for _, bd := range opened {
+		s.bindings[bd.address] = bd
+	}
+	for address, e := range snap.entrances {
+		e.altSvc = s.bindings[address].altSvc()
+	}
+	for _, p := range b.pending {
+		p.filter.deploy(p.version)
+	}
+	s.secrets.Store(secrets)
+	s.snapshot.Store(snap)
+	for _, bd := range opened {
+		bd.start()
+	}
+	s.closeUnused(needed)
+	before := s.shared
+	s.shared = used
+	before.retire(&used)
+	s.logTo(file.Log)
+	for _, bd := range s.bindings {
+		bd.configure(file)
+	}
+	s.applied = time.Now()
+	if old != nil {
+		s.reloads++
+	}
+	return b.problems, nil
+}
+
+// open binds the addresses that are not bound yet. s.mu is held. Unless all can
+// be bound none is.
+func (s *Server) open(needed []address, f *config.File) (opened []*binding, err error) {
+	for _, a := range needed {
+		if have := s.bindings[a.address]; have != nil {
+			if (have.certificate != nil) != a.encrypted {
+				err = fmt.Errorf("%s cannot change between http and https while it is in use: restart sluice, or use another port", a.address)
+				break
+			}
+			continue
+		}
+		var b *binding
+		if b, err = s.bind(a, f); err != nil {
+			break
+		}
+		opened = append(opened, b)
+	}
+	if err != nil {
+		for _, b := range opened {
+			b.close()
+		}
+		return nil, err
+	}
+	return opened, nil
+}
+
+// closeUnused stops accepting where nothing is served any more. What is being
+// served there ends in its own time. s.mu is held.
+func (s *Server) closeUnused(needed []address) {
+	keep := make(map[string]bool)
+	for _, a := range needed {
+		keep[a.address] = true
+	}
+	for address, b := range s.bindings {
+		if keep[address] {
+			continue
+		}
+		delete(s.bindings, address)
+		s.leave(b)
+	}
+}

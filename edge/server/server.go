@@ -1,0 +1,236 @@
+// Package server puts the parts together: it turns a configuration into what
+// serves it, carries every exchange through its stages, and swaps configurations
+// without cutting anything.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/edge/accesslog"
+	"github.com/sluice-edge/sluice/edge/cache"
+	"github.com/sluice-edge/sluice/edge/certs"
+	"github.com/sluice-edge/sluice/edge/config"
+	"github.com/sluice-edge/sluice/edge/diag"
+	"github.com/sluice-edge/sluice/filters/registry"
+	"github.com/sluice-edge/sluice/filters/wasm"
+)
+
+// Options is what a Server needs beside its configuration.
+type Options struct {
+	Log    *slog.Logger // of the server itself; nil: discarded
+	Access io.Writer    // of the access log, instead of what the configuration says; nil: as it says
+}
+
+// Server is a running proxy.
+type Server struct {
+	log      *slog.Logger
+	output   io.Writer // of the access log; nil: as the configuration says
+	access   atomic.Pointer[accesslog.Logger]
+	ids      *ids
+	clock    clock
+	started  time.Time
+	snapshot atomic.Pointer[snapshot]
+	secrets  atomic.Pointer[secrets]
+	counts   counts // of all exchanges
+
+	mu       sync.Mutex // guards the following fields, and is held by whoever changes the configuration
+	bindings map[string]*binding
+	leaving  map[*binding]struct{} // bound no more; they end with their last connection
+	logged   config.Log            // how the access log is written now
+	shared   shared
+	store    *cache.Store
+	ca       *certs.CA
+	modules  *registry.Registry
+	wasm     *wasm.Engine
+	reloads  int       // configurations applied after the first
+	applied  time.Time // when the one in force was
+	failed   error     // why the last attempt was not applied; nil if it was
+	draining bool
+
+	ending sync.WaitGroup // goroutines of leave
+}
+
+// New returns a server that serves file once Start is called. What file cannot
+// be built from is in the list.
+func New(file *config.File, o Options) (*Server, *diag.List, error) {
+	s := &Server{log: o.Log, ids: newIDs(), started: time.Now(), bindings: make(map[string]*binding), leaving: make(map[*binding]struct{})}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	var err error
+	if s.modules, err = registry.Open(filepath.Join(file.State, "modules")); err != nil {
+		return nil, nil, fmt.Errorf("open the state directory: %w", err)
+	}
+	if s.ca, err = certs.Open(filepath.Join(file.State, "internal"), file.TLS.Internal.Lifetime); err != nil {
+		return nil, nil, fmt.Errorf("open the internal certificate authority: %w", err)
+	}
+	if s.wasm, err = wasm.NewEngine(wasm.Config{}); err != nil {
+		return nil, nil, fmt.Errorf("start the WebAssembly runtime: %w", err)
+	}
+	s.output = o.Access
+	s.shared = newShared()
+	problems, err := s.Apply(file)
+	if err != nil || problems.Failed() {
+		s.Close()
+	}
+	return s, problems, err
+}
+
+// begin opens the record of an exchange.
+func (s *Server) begin(x *edge.Exchange) {
+	x.Record.ID = s.ids.next(x)
+	x.OnEnd(s)
+}
+
+// finish adds what every response carries.
+func (s *Server) finish(x *edge.Exchange, e *entrance) {
+	f := &x.Response.Fields
+	if !f.Has("Date") { // RFC 9110, section 6.6.1
+		f.Add("Date", s.clock.date(x.Record.Start))
+	}
+	if e != nil && e.altSvc != "" && x.Client.TLS != nil && x.Request.Proto != "HTTP/3.0" {
+		f.Set("Alt-Svc", e.altSvc)
+	}
+}
+
+// End implements edge.Ender: the exchange is over, and reported.
+func (s *Server) End(x *edge.Exchange) {
+	r := &x.Record
+	if r.Why == "" {
+		r.Why = outcome(r)
+	}
+	s.counts.add(x)
+	if c := s.snapshot.Load().counts[routeName{r.Site, r.Route, r.Arm}]; c != nil {
+		c.add(x)
+	}
+	s.access.Load().Log(x)
+}
+
+// outcome returns the code of an exchange that did not fail before its response
+// was made.
+func outcome(r *edge.Record) string {
+	switch {
+	case r.Err != nil:
+		return edge.AsError(r.Err).Kind.Why()
+	case r.Cache == "hit", r.Cache == "pass":
+		return r.Cache
+	}
+	return "ok"
+}
+
+// Close ends everything at once.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.draining = true
+	all := s.allBindings()
+	s.mu.Unlock()
+	for _, b := range all {
+		b.close()
+	}
+	s.ending.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.bindings)
+	s.shared.retire(nil)
+	if s.store != nil {
+		s.store.Close()
+	}
+	s.wasm.Close()
+	if a := s.access.Load(); a != nil {
+		return a.Close()
+	}
+	return nil
+}
+
+// Shutdown stops accepting, lets what is being served end until ctx is done, and
+// then closes. It returns ctx's error if something had to be cut.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining = true
+	all := s.allBindings()
+	s.mu.Unlock()
+	for _, b := range all {
+		b.drain()
+	}
+	var errs []error
+	for _, b := range all {
+		errs = append(errs, b.wait(ctx))
+	}
+	return errors.Join(append(errs, s.Close())...)
+}
+
+// allBindings returns what may have connections. s.mu is held.
+func (s *Server) allBindings() []*binding {
+	return slices.Concat(slices.Collect(maps.Values(s.bindings)), slices.Collect(maps.Keys(s.leaving)))
+}
+
+// leave lets a binding that is used no more end with its last connection. s.mu is
+// held.
+func (s *Server) leave(b *binding) {
+	s.leaving[b] = struct{}{}
+	b.drain()
+	s.ending.Go(func() {
+		b.wait(context.Background()) // Close makes it return
+		b.close()
+		s.mu.Lock()
+		delete(s.leaving, b)
+		s.mu.Unlock()
+	})
+}
+
+// Addresses returns where traffic is taken, as URLs.
+func (s *Server) Addresses() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []string
+	for _, b := range s.bindings {
+		all = append(all, b.url())
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Refused notes why a configuration was not applied, for Status.
+func (s *Server) Refused(err error) {
+	s.mu.Lock()
+	s.failed = err
+	s.mu.Unlock()
+}
+
+// logTo makes the access log what the configuration asks for. s.mu is held.
+func (s *Server) logTo(c config.Log) {
+	old := s.access.Load()
+	if old != nil && (s.output != nil || c.Access == s.logged.Access) {
+		old.SetFields(c.Fields, c.Redact)
+	} else {
+		s.access.Store(accesslog.New(accesslog.Config{Output: s.accessOutput(c.Access), Fields: c.Fields, Redact: c.Redact, Log: s.log}))
+		if old != nil {
+			old.Close()
+		}
+	}
+	s.logged = c
+}
+
+func (s *Server) accessOutput(o config.Output) io.Writer {
+	switch {
+	case s.output != nil:
+		return s.output
+	case o == config.Stdout:
+		return os.Stdout
+	case o == config.Stderr:
+		return os.Stderr
+	}
+	return nil
+}

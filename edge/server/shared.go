@@ -1,0 +1,144 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/sluice-edge/sluice/edge/balance"
+	"github.com/sluice-edge/sluice/edge/compress"
+	"github.com/sluice-edge/sluice/edge/config"
+	"github.com/sluice-edge/sluice/edge/diag"
+	"github.com/sluice-edge/sluice/edge/http1"
+	"github.com/sluice-edge/sluice/edge/rollout"
+	"github.com/sluice-edge/sluice/edge/split"
+	"github.com/sluice-edge/sluice/edge/upstream"
+)
+
+// shared is what outlives a snapshot: everything that has state worth keeping, by
+// the canonical form of its own configuration. A reload makes a new one, which
+// takes over from the old what it needs as well; the rest is retired.
+type shared struct {
+	pools       map[string]*upstream.Pool
+	splits      map[string]*routeSplit
+	filters     map[string]*filter // by name and configuration
+	compressors map[string]*compress.Stage
+	exchanges   map[routeName]*counts
+}
+
+// routeSplit is a split, and where it stands.
+type routeSplit struct {
+	*split.Split
+	site, route string
+	file        []rollout.Weight // as the file has them
+}
+
+func newShared() shared {
+	return shared{
+		pools:       make(map[string]*upstream.Pool),
+		splits:      make(map[string]*routeSplit),
+		filters:     make(map[string]*filter),
+		compressors: make(map[string]*compress.Stage),
+		exchanges:   make(map[routeName]*counts),
+	}
+}
+
+// canonical returns the one text of a configuration. Places do not count.
+func canonical(parts ...any) string {
+	b, err := json.Marshal(parts)
+	if err != nil {
+		panic(fmt.Sprintf("BUG: configuration without a canonical form: %v", err))
+	}
+	return string(b)
+}
+
+// keep returns what stands under key in the new map, else in the old, else what
+// is made.
+func keep[K comparable, V any](now, old map[K]V, key K, create func() (V, error)) (V, error) {
+	v, ok := now[key]
+	if ok {
+		return v, nil
+	}
+	if v, ok = old[key]; !ok {
+		var err error
+		if v, err = create(); err != nil {
+			return v, err
+		}
+	}
+	now[key] = v
+	return v, nil
+}
+
+func (n *shared) counts(old *shared, name routeName) *counts {
+	c, _ := keep(n.exchanges, old.exchanges, name, func() (*counts, error) { return new(counts), nil })
+	return c
+}
+
+func (n *shared) compressor(old *shared, c config.Compress) (*compress.Stage, error) {
+	return keep(n.compressors, old.compressors, canonical(c), func() (*compress.Stage, error) {
+		return compress.New(compress.Config{Prefer: c.Prefer, Level: c.Level, Types: c.Types, Min: c.Min})
+	})
+}
+
+func (n *shared) pool(old *shared, c *config.Upstream) *upstream.Pool {
+	u := *c
+	u.Place, u.Endpoints = diag.Place{}, nil
+	cfg := upstream.Config{Name: c.Name}
+	if c.Balance == config.LeastRequests {
+		cfg.Balance = balance.LeastRequests
+	}
+	for _, e := range c.Endpoints {
+		e.Place = diag.Place{}
+		u.Endpoints = append(u.Endpoints, e)
+		cfg.Endpoints = append(cfg.Endpoints, upstream.Endpoint{Network: e.Network, Address: e.Address, Weight: e.Weight, Backup: e.Backup})
+	}
+	p, _ := keep(n.pools, old.pools, canonical(u), func() (*upstream.Pool, error) {
+		return upstream.New(cfg, func(e upstream.Endpoint) upstream.Transport {
+			return http1.NewTransport(e.Network, e.Address, http1.TransportConfig{Idle: c.Connections.Idle})
+		}), nil
+	})
+	return p
+}
+
+func (n *shared) split(old *shared, site string, c *config.Route) (*split.Split, error) {
+	cfg := split.Config{Name: c.Name}
+	switch by := c.Split.By; by.Kind {
+	case config.OwnCookie:
+		cfg.By.Kind = split.OwnCookie
+	case config.ByCookie:
+		cfg.By = split.By{Kind: split.Cookie, Name: by.Name}
+	case config.ByHeader:
+		cfg.By = split.By{Kind: split.Header, Name: by.Name}
+	case config.ByClient:
+		cfg.By.Kind = split.Client
+	case config.ByChance:
+		cfg.By.Kind = split.Chance
+	}
+	var weights []rollout.Weight
+	for _, a := range c.Split.Arms {
+		w := rollout.Weight(a.Share*float64(rollout.Whole)/100 + 0.5)
+		weights = append(weights, w)
+		cfg.Arms = append(cfg.Arms, split.Arm{Name: a.Name, Weight: w})
+	}
+	s, err := keep(n.splits, old.splits, canonical(site, cfg), func() (*routeSplit, error) {
+		sp, err := split.New(cfg)
+		return &routeSplit{sp, site, c.Name, weights}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Split, nil
+}
+
+// retire ends what next does not refer to any more; nil refers to nothing.
+func (n *shared) retire(next *shared) {
+	for key, p := range n.pools {
+		if next == nil || next.pools[key] != p {
+			p.Retire()
+		}
+	}
+	for key, f := range n.filters {
+		if next == nil || next.filters[key] != f {
+			f.retire()
+		}
+	}
+}

@@ -1,0 +1,210 @@
+package server
+
+import (
+	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/edge/config"
+	"github.com/sluice-edge/sluice/edge/route"
+	"github.com/sluice-edge/sluice/edge/split"
+	"github.com/sluice-edge/sluice/edge/upstream"
+)
+
+// snapshot is a configuration in force. It is immutable: a reload makes another
+// and swaps a pointer, and exchanges finish on the one that they have started on.
+// What must outlive it (pools, the cache's store, filters, splits) it refers to.
+type snapshot struct {
+	file      *config.File
+	entrances map[string]*entrance // by the address that they are bound to
+	sites     []*site
+	counts    map[routeName]*counts
+}
+
+// routeName is how the record of an exchange names its route, and the arm of its
+// split.
+type routeName struct{ site, route, arm string }
+
+// entrance is what is served behind one bound address.
+type entrance struct {
+	hosts  *route.Hosts[host]
+	only   *site  // serves whatever host is asked for, being the only site here; or nil
+	altSvc string // value of Alt-Svc; "" where there is no HTTP/3
+}
+
+// host is what a host name stands for: a site, or an alias of it.
+type host struct {
+	site    *site
+	aliased bool
+}
+
+type site struct {
+	name   string
+	host   string // as its key has it
+	table  *route.Table[*Route]
+	routes []*Route
+}
+
+// Route is one route's stages, in the order in which an exchange meets them.
+// A stage that the configuration does not ask for is nil.
+type Route struct {
+	site    *site
+	name    string
+	limits  edge.Limits
+	maxBody int64 // of request content in bytes; config.Unlimited
+
+	answer  answer // redirect or respond; nothing follows it
+	split   *split.Split
+	filters []*filter
+	cache   edge.Filter
+	arms    []arm // one, without a name, if there is no split
+
+	stages edge.Handler // compression and filters, before (*behind)(route)
+}
+
+type arm struct {
+	name string
+	pool *upstream.Pool
+}
+
+// door is where the engines of a bound address hand their exchanges in.
+type door struct {
+	server *Server
+	key    string
+}
+
+// Serve takes an exchange from the engine that has parsed it to the point where
+// the engine delivers its response. This, Route.Serve, behind and origin are the
+// whole way of it.
+func (d *door) Serve(x *edge.Exchange) error {
+	s := d.server
+	snap := s.snapshot.Load()
+	s.begin(x)
+	ent := snap.entrances[d.key]
+	if err := ent.serve(x); err != nil {
+		x.Answer(err)
+	}
+	s.finish(x, ent)
+	return nil
+}
+
+// Refuse implements edge.Refuser: the engine does not accept the request.
+func (d *door) Refuse(x *edge.Exchange, err error) {
+	d.server.begin(x)
+	x.Answer(err)
+	d.server.finish(x, nil)
+}
+
+func (e *entrance) serve(x *edge.Exchange) error {
+	var m match
+	r, err := e.find(x, &m)
+	if err != nil {
+		return err
+	}
+	if r == nil { // an alias, answered
+		return nil
+	}
+	identify(x)
+	return r.serve(x, &m)
+}
+
+// serve is what a route does with an exchange that it has been found for.
+func (r *Route) serve(x *edge.Exchange, m *match) error {
+	if err := r.adopt(x); err != nil {
+		return err
+	}
+	if r.answer != nil {
+		return r.answer.answer(x, m)
+	}
+	return r.assigned(x, r.stages)
+}
+
+// adopt makes x an exchange of the route.
+func (r *Route) adopt(x *edge.Exchange) error {
+	x.Record.Site, x.Record.Route = r.site.name, r.name
+	x.Limits = r.limits
+	return limitBody(x, r.maxBody)
+}
+
+// assigned calls next with an arm of the split chosen, if there is a split.
+func (r *Route) assigned(x *edge.Exchange, next edge.Handler) error {
+	if r.split == nil {
+		return next.Serve(x)
+	}
+	arm, remember := r.split.Assign(x)
+	err := next.Serve(x)
+	if err == nil && remember {
+		r.split.Remember(x, arm)
+	}
+	return err
+}
+
+// behind is a Route behind its filters. They may have rewritten the request, so
+// the route is looked up once more, and only once.
+type behind Route
+
+func (b *behind) Serve(x *edge.Exchange) error {
+	r := (*Route)(b)
+	if len(r.filters) == 0 {
+		return r.stored(x)
+	}
+	var m match
+	to, err := r.site.find(x, &m)
+	if err != nil {
+		return err
+	}
+	if to == r {
+		return r.stored(x)
+	}
+	if err := to.adopt(x); err != nil {
+		return err
+	}
+	if to.answer != nil {
+		return to.answer.answer(x, &m)
+	}
+	return to.assigned(x, &rest{to, r, 0})
+}
+
+// rest runs those filters of a route that the route before it did not have:
+// a rewrite leads past no filter. Then it goes on behind them.
+type rest struct {
+	to, from *Route
+	next     int // of to.filters
+}
+
+func (c *rest) Serve(x *edge.Exchange) error {
+	for c.next < len(c.to.filters) {
+		f := c.to.filters[c.next]
+		c.next++
+		if !c.from.has(f) {
+			return f.Filter(x, c)
+		}
+	}
+	return c.to.stored(x)
+}
+
+func (r *Route) has(f *filter) bool {
+	for _, have := range r.filters {
+		if have == f {
+			return true
+		}
+	}
+	return false
+}
+
+// stored serves from the cache, where the route has one.
+func (r *Route) stored(x *edge.Exchange) error {
+	if r.cache == nil {
+		return (*origin)(r).Serve(x)
+	}
+	return r.cache.Filter(x, (*origin)(r))
+}
+
+// origin is a Route at its end: the arm's upstream.
+type origin Route
+
+func (o *origin) Serve(x *edge.Exchange) error {
+	for i := range o.arms {
+		if o.arms[i].name == x.Record.Arm {
+			return o.arms[i].pool.Serve(x)
+		}
+	}
+	return &edge.Error{Kind: edge.DestinationNotFound, Op: "find the arm " + x.Record.Arm}
+}

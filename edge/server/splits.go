@@ -1,0 +1,105 @@
+package server
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/sluice-edge/sluice/edge/admin/api"
+	"github.com/sluice-edge/sluice/edge/rollout"
+)
+
+// Split returns how a route's traffic is divided. The route is called by its
+// name, or by site/name where several sites have one of that name.
+func (s *Server) Split(name string) (api.Split, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sp, err := s.findSplit(name)
+	if err != nil {
+		return api.Split{}, err
+	}
+	return s.describeSplit(sp), nil
+}
+
+// SetSplit divides a route's traffic anew. The change outlives restarts, until
+// the file has other shares.
+func (s *Server) SetSplit(name string, change api.SplitChange) (api.Split, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sp, err := s.findSplit(name)
+	if err != nil {
+		return api.Split{}, err
+	}
+	bad := func(format string, args ...any) error {
+		return &api.Problem{Title: "not a split", Status: http.StatusUnprocessableEntity, Detail: fmt.Sprintf(format, args...)}
+	}
+	arms := sp.Arms()
+	weights := make([]rollout.Weight, len(arms))
+	var sum float64
+	for arm, share := range change.Weights {
+		i := slices.Index(arms, arm)
+		switch {
+		case i < 0:
+			return api.Split{}, bad("the split has no arm %q; it has %s", arm, strings.Join(arms, ", "))
+		case !(share >= 0 && share <= 100):
+			return api.Split{}, bad("%v%% for %q is not between 0%% and 100%%", share, arm)
+		}
+		weights[i] = rollout.Weight(math.Round(share * float64(rollout.Whole) / 100))
+		sum += share
+	}
+	if len(change.Weights) != len(arms) {
+		return api.Split{}, bad("every arm needs a share: %s", strings.Join(arms, ", "))
+	}
+	if err := sp.SetWeights(weights); err != nil {
+		return api.Split{}, bad("%v (they are %v%%)", err, sum)
+	}
+	if err := s.saveSplits(); err != nil {
+		return api.Split{}, err
+	}
+	return s.describeSplit(sp), nil
+}
+
+// findSplit returns the split of a route. s.mu is held.
+func (s *Server) findSplit(name string) (*routeSplit, error) {
+	var found []*routeSplit
+	var have []string
+	for _, sp := range s.shared.splits {
+		if name == sp.route || name == sp.name() {
+			found = append(found, sp)
+		}
+		have = append(have, sp.name())
+	}
+	slices.Sort(have)
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return nil, &api.Problem{Title: "which one?", Status: http.StatusConflict, Detail: fmt.Sprintf("several sites have a split route %q", name), Hint: "call it by " + strings.Join(have, " or ")}
+	case len(have) == 0:
+		return nil, &api.Problem{Title: "no such split", Status: http.StatusNotFound, Detail: "no route has a split"}
+	}
+	return nil, &api.Problem{Title: "no such split", Status: http.StatusNotFound, Detail: fmt.Sprintf("no route %q has a split", name), Hint: "these have one: " + strings.Join(have, ", ")}
+}
+
+// name is how the split is called where its route's name alone is not enough.
+func (sp *routeSplit) name() string { return fullName(sp.site, sp.route) }
+
+// fullName is what a route is called where its own name is not enough.
+func fullName(site, route string) string { return site + "/" + strings.TrimPrefix(route, "/") }
+
+// describeSplit returns the split as the API shows it. s.mu is held.
+func (s *Server) describeSplit(sp *routeSplit) api.Split {
+	d := api.Split{Route: sp.name(), By: sp.By().String()}
+	weights := sp.Weights()
+	for i, arm := range sp.Arms() {
+		c := s.shared.exchanges[routeName{sp.site, sp.route, arm}]
+		a := api.Arm{Name: arm, Share: float64(weights[i]) * 100 / float64(rollout.Whole)}
+		if c != nil {
+			a.Requests, a.Errors = uint64(c.total()), uint64(c.classes[5].Load())
+		}
+		d.Arms = append(d.Arms, a)
+	}
+	return d
+}

@@ -1,0 +1,106 @@
+package server
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/sluice-edge/sluice/edge/admin/api"
+	"github.com/sluice-edge/sluice/edge/diag"
+	"github.com/sluice-edge/sluice/edge/upstream"
+)
+
+// Ready says whether the server takes traffic.
+func (s *Server) Ready() api.Ready {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return api.Ready{Reason: "draining"}
+	}
+	return api.Ready{Ready: true}
+}
+
+// Status is the health of the server. The version is left to who knows it.
+func (s *Server) Status() api.Status {
+	ready := s.Ready()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	snap := s.snapshot.Load()
+	st := api.Status{
+		Started:  s.started,
+		Ready:    ready.Ready,
+		Config:   api.Config{File: snap.file.Name(), Loaded: s.applied, Reloads: uint64(s.reloads), Problem: problemOf(s.failed)},
+		Requests: uint64(s.counts.total()),
+		Errors:   uint64(s.counts.failed.Load()),
+		Filters:  s.listFilters(),
+	}
+	connections := make(map[string]*api.Connections)
+	for _, b := range s.bindings {
+		st.Listeners = append(st.Listeners, b.describe())
+		b.count(connections)
+	}
+	for b := range s.leaving {
+		b.count(connections)
+	}
+	for _, protocol := range slices.Sorted(maps.Keys(connections)) {
+		st.Connections = append(st.Connections, *connections[protocol])
+	}
+	slices.SortFunc(st.Listeners, func(a, b api.Listener) int { return cmp.Compare(a.Address, b.Address) })
+	for _, p := range s.shared.pools {
+		st.Upstreams = append(st.Upstreams, describePool(p))
+	}
+	slices.SortFunc(st.Upstreams, func(a, b api.Upstream) int { return cmp.Compare(a.Name, b.Name) })
+	for _, sp := range s.shared.splits {
+		st.Splits = append(st.Splits, s.describeSplit(sp))
+	}
+	slices.SortFunc(st.Splits, func(a, b api.Split) int { return cmp.Compare(a.Route, b.Route) })
+	if c := s.store.Stats(); s.cached() {
+		st.Cache = &api.Cache{Bytes: c.Bytes, Limit: c.Limit, Entries: c.Entries, Hits: c.Hits, Misses: c.Misses, Evictions: c.Evictions}
+	}
+	return st
+}
+
+// cached reports whether a route has a cache.
+func (s *Server) cached() bool {
+	for _, st := range s.snapshot.Load().sites {
+		for _, r := range st.routes {
+			if r.cache != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// problemOf returns err as the API shows it; nil for nil.
+func problemOf(err error) *api.Problem {
+	if err == nil {
+		return nil
+	}
+	p := &api.Problem{Title: "the configuration was not taken", Detail: err.Error()}
+	l, ok := err.(*diag.List)
+	if !ok {
+		return p
+	}
+	p.Detail = ""
+	for _, one := range l.Problems() {
+		if one.Severity == diag.Error {
+			p.Problems = append(p.Problems, api.Problem{Title: one.Severity.String(), Detail: one.Message, File: one.Place.File, Line: one.Place.Line, Column: one.Place.Column, Hint: one.Hint})
+		}
+	}
+	return p
+}
+
+// describePool returns the pool as the API shows it.
+func describePool(p *upstream.Pool) api.Upstream {
+	st := p.Status()
+	u := api.Upstream{Name: st.Name}
+	for _, e := range st.Endpoints {
+		shown := api.Endpoint{Address: e.Address, Weight: max(e.Weight, 1), Backup: e.Backup, Active: e.InFlight, Idle: e.Idle, Requests: e.Requests}
+		for _, n := range e.Errors {
+			shown.Errors += n
+		}
+		u.Endpoints = append(u.Endpoints, shown)
+	}
+	return u
+}
