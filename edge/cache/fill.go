@@ -18,6 +18,7 @@ type fill struct {
 	hash   hash
 	change uint32
 	key    int    // bytes of the key, without the arm
+	arm    string
 	buf    []byte // the head, and content behind it
 	head   int    // bytes of the head
 	length int64  // of the content; -1: unknown
@@ -36,7 +37,7 @@ func (l *fill) begin(f *forward, v *verdict, change uint32) bool {
 	x := t.x
 	res := &x.Response
 	content := edge.Bytes(res.Body)
-	known := max(0, min(res.Length, maxData))
+	known := max(0, min(res.Length, int64(maxData)))
 	buf := bufpool.Get(2<<10 + int(known))
 	buf, ok := appendHead(buf[:metaSize], f.key, x.Record.Arm, &res.Fields, &t.request)
 	if !ok {
@@ -48,7 +49,7 @@ func (l *fill) begin(f *forward, v *verdict, change uint32) bool {
 	metaOf(buf).arm = uint16(len(x.Record.Arm))
 	*l = fill{
 		state: t, inner: res.Body, shard: f.shard, hash: f.hash, change: change,
-		key: len(f.key), buf: buf, head: len(buf), length: res.Length,
+		key: len(f.key), arm: x.Record.Arm, buf: buf, head: len(buf), length: res.Length,
 	}
 	switch {
 	case res.Body == nil:
@@ -169,9 +170,7 @@ func (l *fill) complete() bool {
 	s.mu.Lock()
 	ok := !s.closed && s.changes[l.hash[0]] == l.change && l.trim() && l.setHead()
 	if ok {
-		x := l.state.x
-		key := l.buf[metaSize:][:l.key]
-		s.link(l.rec, l.hash, key, x.Record.Arm, &l.state.request)
+		s.link(l.rec, l.hash, l.buf[metaSize:][:l.key], l.arm, &l.state.request)
 		l.rec = 0
 	}
 	s.mu.Unlock()
