@@ -12,7 +12,6 @@ type responseControl struct {
 	maxAge, sMaxAge                                 int64
 	noStore, noCache, private, public               bool
 	mustRevalidate, proxyRevalidate, mustUnderstand bool
-	qualified                                       bool // no-cache or private names fields
 }
 
 // requestControl is what Cache-Control says in a request (section 5.2.1).
@@ -39,7 +38,7 @@ func parseResponseControl(f *edge.Fields) responseControl {
 			case d.is("no-store"):
 				c.noStore = true
 			case d.is("no-cache") && d.value != "", d.is("private") && d.value != "":
-				c.qualified = true
+				// Those fields are left out: see qualifies.
 			case d.is("no-cache"):
 				c.noCache = true
 			case d.is("private"):

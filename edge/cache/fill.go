@@ -17,7 +17,7 @@ type fill struct {
 	shard  *shard
 	hash   hash
 	change uint32
-	key    int    // bytes of the key, without the arm
+	key    int // bytes of the key, without the arm
 	arm    string
 	buf    []byte // the head, and content behind it
 	head   int    // bytes of the head

@@ -52,8 +52,9 @@ func (f *forward) serve(x *edge.Exchange, next edge.Handler) error {
 // the client's own preconditions (RFC 9111, section 4.3.1). False: there is
 // nothing to validate it by.
 func (f *forward) condition(x *edge.Exchange) bool {
-	var stored edge.Fields
-	revive(&stored, fieldsOf(f.t.found.data))
+	stored := &f.t.update
+	stored.Reset()
+	revive(stored, fieldsOf(f.t.found.data))
 	tag, modified := stored.Get("ETag"), stored.Get("Last-Modified")
 	if tag == "" && modified == "" {
 		return false
@@ -89,36 +90,50 @@ func (f *forward) keep(x *edge.Exchange, change uint32) bool {
 func (f *forward) validated(x *edge.Exchange) error {
 	t := f.t
 	m := metaOf(t.found.data)
-	status := int(m.status)
-	v, same := f.freshen(x, status)
-	if !same || !v.store {
-		f.shard.mu.Lock()
-		f.shard.remove(t.found.rec)
-		f.shard.mu.Unlock()
+	age := time.Duration(m.initial + t.store.since(f.came) - m.received)
+	if f.sameStored(x) {
+		age = f.freshen(x, int(m.status))
+	} else {
+		// RFC 9111, section 4.3.4: it says so of something else. What we asked about
+		// is what is stored, so that is still the answer, for the last time.
+		x.Respond(int(m.status), nil, 0)
+		revive(&x.Response.Fields, fieldsOf(t.found.data))
+		f.remove()
 	}
 	x.Record.Cache = recordRevalidated
 	x.Response.Fields.Add("Cache-Status", x.Concat("sluice; fwd=", f.reason, "; fwd-status=304"))
-	t.deliver(m, v.initial)
+	t.deliver(m, age)
 	return nil
 }
 
+// sameStored reports whether the validators of the response, as far as it has any,
+// are those of the stored one.
+func (f *forward) sameStored(x *edge.Exchange) bool {
+	stored := &f.t.update
+	stored.Reset()
+	revive(stored, fieldsOf(f.t.found.data))
+	if tag, ok := x.Response.Fields.Lookup("ETag"); ok {
+		return tag == stored.Get("ETag")
+	}
+	modified, ok := x.Response.Fields.Lookup("Last-Modified")
+	return !ok || stored.Has("ETag") || modified == stored.Get("Last-Modified")
+}
+
+func (f *forward) remove() {
+	f.shard.mu.Lock()
+	defer f.shard.mu.Unlock()
+	f.shard.remove(f.t.found.rec)
+}
+
 // freshen merges the fields of a response into those that are stored (RFC 9111,
-// section 3.2), stores the result, and makes it the response's fields. It is not
-// stored if the validators differ (section 4.3.4).
-func (f *forward) freshen(x *edge.Exchange, status int) (v verdict, same bool) {
+// section 3.2), stores the result, and makes it the response's fields. It returns
+// the response's age.
+func (f *forward) freshen(x *edge.Exchange, status int) time.Duration {
 	t, res := f.t, &x.Response
 	t.update.CopyFrom(&res.Fields)
 	x.Respond(status, nil, 0)
 	fields := &res.Fields
 	revive(fields, fieldsOf(t.found.data))
-
-	tag, modified := fields.Get("ETag"), fields.Get("Last-Modified")
-	newTag, hasTag := t.update.Lookup("ETag")
-	newModified, hasModified := t.update.Lookup("Last-Modified")
-	same = !hasTag || newTag == tag
-	if !hasTag && tag == "" {
-		same = !hasModified || newModified == modified
-	}
 	for i := range t.update.Len() {
 		if l := t.update.At(i); !leftOut(l.Name) || edge.EqualFold(l.Name, "Age") {
 			if firstOf(&t.update, i) {
@@ -130,12 +145,12 @@ func (f *forward) freshen(x *edge.Exchange, status int) (v verdict, same bool) {
 	if !t.update.Has("Date") {
 		fields.Set("Date", x.Concat(f.came.UTC().Format(http.TimeFormat)))
 	}
-	v = judge(&t.request, status, fields, f.stage.policy, f.asked, f.came)
+	v := judge(&t.request, status, fields, f.stage.policy, f.asked, f.came)
 	fields.Del("Age")
-	if same && v.store {
-		same = f.replace(&v)
+	if !v.store || !f.replace(&v) {
+		f.remove()
 	}
-	return v, same
+	return v.initial
 }
 
 // firstOf reports whether no line before the i-th has its name.
@@ -157,11 +172,10 @@ func (f *forward) compare(x *edge.Exchange) {
 	}
 	m := metaOf(t.found.data)
 	length := res.Length
-	v, same := f.freshen(x, 200)
-	if !same || !v.store || m.status != 200 || length >= 0 && length != m.length {
-		f.shard.mu.Lock()
-		f.shard.remove(t.found.rec)
-		f.shard.mu.Unlock()
+	if m.status != 200 || length >= 0 && length != m.length || !f.sameStored(x) {
+		f.remove()
+		return
 	}
+	f.freshen(x, 200)
 	res.Length = length
 }

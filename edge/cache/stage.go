@@ -72,7 +72,8 @@ func (s *stage) Filter(x *edge.Exchange, next edge.Handler) error {
 	case c.noStore: // section 5.2.1.5
 		return s.bypass(x, next, "request")
 	}
-	f := forward{stage: s, t: t, key: key, hash: h, shard: sh, reason: reason, asked: now}
+	t.key = append(t.key[:0], key...)
+	f := forward{stage: s, t: t, key: t.key, hash: h, shard: sh, reason: reason, asked: now}
 	return f.serve(x, next)
 }
 
@@ -136,6 +137,7 @@ type state struct {
 	form  reader // if an encoded form is
 	fill  fill   // if a response is being stored
 
+	key     []byte
 	request edge.Fields // as it was looked up
 	update  edge.Fields // of a 304
 }
@@ -151,7 +153,7 @@ func (t *state) End(*edge.Exchange) {
 	t.request.Reset()
 	t.update.Reset()
 	s := t.store
-	*t = state{store: s, request: t.request, update: t.update}
+	*t = state{store: s, key: t.key[:0], request: t.request, update: t.update}
 	s.states.Put(t)
 }
 
