@@ -18,7 +18,17 @@ func (d *decoder) checkRedirect(r *draft) {
 		return // checkRoutes tells
 	}
 	if _, err := route.ParseTemplate(r.Redirect.To, r.Match.Path); err != nil {
-		d.problems.Errorf(r.Redirect.Place, "%v", err)
+		v := r.redirectAt
+		for _, e := range v.entries {
+			if e.key.text == "to" {
+				v = v.child("to", e.value)
+			}
+		}
+		if d.reference(v) {
+			d.errorf(v, "%s is no target of a redirect", d.quote(v))
+			return
+		}
+		d.errorf(v, "%v", err)
 	}
 }
 
@@ -63,7 +73,7 @@ func (d *decoder) checkSites(f *File) {
 	hosts := make(map[string]diag.Place)
 	claim := func(s *Site, host string, at diag.Place) {
 		for _, bind := range f.binds(s) {
-			if first, ok := hosts[bind+" "+host]; ok {
+			if first, ok := hosts[bind+" "+host]; ok && first != at {
 				d.problems.Errorf(at, "the host %q stands in line %d already", host, first.Line)
 				return
 			}
@@ -103,14 +113,21 @@ func (d *decoder) checkListen(f *File) {
 	}
 	owners := make(map[string]owner)
 	claim := func(address, what string, at diag.Place) {
-		if first, ok := owners[address]; !ok {
+		first, ok := owners[address]
+		switch {
+		case !ok:
 			owners[address] = owner{what, at}
-		} else if first.what != what {
-			p := d.problems.Errorf(at, "%s is an address of %s", address, first.what)
-			if first.at.Line > 0 {
-				p.Hint = "see line " + itoa(first.at.Line)
-			}
+		case first.what == what:
+		case at.Line == 0: // a default
+			d.problems.Errorf(first.at, "%s is an address of %s, too", address, what)
+		case first.at.Line == 0:
+			d.problems.Errorf(at, "%s is an address of %s, too", address, first.what)
+		default:
+			d.problems.Errorf(at, "%s is an address of %s, too", address, first.what).Hint = "see line " + itoa(first.at.Line)
 		}
+	}
+	if a := f.Admin.Listen; !f.Admin.Off && a.Network == "tcp" {
+		claim(a.Address, "the admin API", a.Place)
 	}
 	for _, a := range f.Listen.HTTP {
 		claim(a.Address, "http", a.Place)
@@ -122,10 +139,6 @@ func (d *decoder) checkListen(f *File) {
 		if s := &f.Sites[i]; s.Bind != "" {
 			claim(s.Bind, s.Scheme, s.Place)
 		}
-	}
-	if !f.Admin.Off && f.Admin.Listen.Network == "tcp" {
-		a := f.Admin.Listen
-		claim(a.Address, "the admin API", a.Place)
 	}
 }
 

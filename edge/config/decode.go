@@ -198,7 +198,7 @@ func isNameRune(c rune) bool {
 
 // word reads one of several words.
 func word[W any](d *decoder, v value, to *W, words []string, values []W) {
-	what := "one of " + enumerate(words)
+	what := enumerate(words, "or")
 	s, ok := d.text(v, what)
 	if !ok {
 		return

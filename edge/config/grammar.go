@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/sluice-edge/sluice/edge/diag"
 )
@@ -68,7 +69,7 @@ func (o object[T]) names() []string {
 // twice, and returns the places of the keys that were there.
 func (o object[T]) decode(d *decoder, v value, to *T) map[string]value {
 	if v.kind != mapping {
-		d.errorf(v, "a map is needed, and this is %s", v.kind)
+		d.wants(v, "a map")
 		return nil
 	}
 	have := make(map[string]value, len(v.entries))
@@ -76,8 +77,16 @@ func (o object[T]) decode(d *decoder, v value, to *T) map[string]value {
 		if !slices.ContainsFunc(o.keys, func(k key[T]) bool { return k.name == name }) {
 			names := o.names()
 			p := d.errorf(k, "unknown key %q", shorten(name))
-			if p.Hint = diag.DidYouMean(name, names); p.Hint == "" {
-				p.Hint = "the keys here are " + enumerate(names)
+			before, _, colon := strings.Cut(name, ":")
+			switch {
+			case colon && slices.Contains(names, before):
+				p.Hint = "a space is needed behind the colon"
+			case diag.Suggest(name, names) != "":
+				p.Hint = diag.DidYouMean(name, names)
+			case len(names) == 1:
+				p.Hint = "the only key here is " + names[0]
+			default:
+				p.Hint = "the keys here are " + enumerate(names, "and")
 			}
 			return
 		}
@@ -91,14 +100,14 @@ func (o object[T]) decode(d *decoder, v value, to *T) map[string]value {
 	return have
 }
 
-// enumerate writes names as a sentence does.
-func enumerate(names []string) string {
+// enumerate writes names as a sentence does, with a word before the last.
+func enumerate(names []string, last string) string {
 	s := ""
 	for i, n := range names {
 		switch {
 		case i == 0:
 		case i == len(names)-1:
-			s += " and "
+			s += " " + last + " "
 		default:
 			s += ", "
 		}

@@ -54,7 +54,7 @@ func parseSiteKey(s string) (siteKey, error) {
 	k.port = port
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[k.scheme]
-	} else if err := checkPort(port); err != nil {
+	} else if err := checkListenPort(port); err != nil {
 		return k, err
 	}
 	k.bind = net.JoinHostPort(bindHost(host), port)
@@ -104,12 +104,22 @@ func splitPort(s string) (host, port string, err error) {
 	return host, port, nil
 }
 
+// checkPort accepts the ports that one can connect to.
 func checkPort(s string) error {
 	n, err := strconv.ParseUint(s, 10, 16)
-	if err != nil || n == 0 || s[0] == '0' || s[0] == '+' {
+	if err != nil || n == 0 || s[0] == '0' {
 		return fmt.Errorf("%q is no port; 1 to 65535", shorten(s))
 	}
 	return nil
+}
+
+// checkListenPort accepts the ports that one can listen on: 0 takes any that is
+// free.
+func checkListenPort(s string) error {
+	if s == "0" {
+		return nil
+	}
+	return checkPort(s)
 }
 
 // parseHost reads a host name or an IP address, and with wild also "*" and
@@ -201,7 +211,7 @@ func parseAddress(s string) (network, address string, err error) {
 }
 
 // parseListen reads an address to listen on: :port, host:port with an IP address
-// or localhost.
+// or localhost. Port 0 takes any that is free.
 func parseListen(s string) (string, error) {
 	host, port, err := splitPort(s)
 	if err != nil {
@@ -219,7 +229,7 @@ func parseListen(s string) (string, error) {
 	if port == "" {
 		return "", &hinted{"it has no port", `write it like ":80"`}
 	}
-	if err := checkPort(port); err != nil {
+	if err := checkListenPort(port); err != nil {
 		return "", err
 	}
 	return net.JoinHostPort(host, port), nil

@@ -217,6 +217,10 @@ func (d *decoder) filterMap(v value, f *File) {
 			d.errorf(k, "none is no name of a filter: it means that there are no filters")
 			return
 		}
+		if child.kind == scalar {
+			d.wants(child, "a map").Hint = "write { wasm: FILE }"
+			return
+		}
 		filter := Filter{Place: d.place(k), Name: name, Memory: 32 << 20, Timeout: 50 * time.Millisecond, Body: 1 << 20}
 		d.need(child, d.grammar.filter.decode(d, child, &filter), "wasm")
 		f.Filters = append(f.Filters, filter)

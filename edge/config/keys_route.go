@@ -17,17 +17,15 @@ type draft struct {
 	by      By
 	byAt    *value  // where by was said last
 	targets []value // of the map that is being decoded: what says where requests go
+	aimed   bool    // something says where requests go, be it right or wrong
+
+	redirectAt value // what Redirect was made of
 }
 
 // target begins a new target, which replaces the one that was inherited.
 func (r *draft) target(v value) {
-	r.targets = append(r.targets, v)
+	r.targets, r.aimed = append(r.targets, v), true
 	r.To, r.Redirect, r.Respond, r.Split = "", nil, nil, nil
-}
-
-// hasTarget reports whether the route says what to do with a request.
-func (r *draft) hasTarget() bool {
-	return r.To != "" || r.Redirect != nil || r.Respond != nil || r.Split != nil || len(r.targets) > 0
 }
 
 // routeKeys are the keys of a route that a site may have too.
@@ -37,7 +35,7 @@ func (g *grammar) routeKeys() []key[draft] {
 			func(d *decoder, v value, r *draft) { r.target(v); r.To = d.target(v) }},
 		{"redirect", "", or(anyText("a path or URL; `$1`, `{name}`, `{path}`, `{host}`, `{query}` insert parts of the request"), mapForm(g.redirect.section("to"))),
 			"Answers with another place to go to. As a text it is the place, and the status is 308.",
-			func(d *decoder, v value, r *draft) { r.target(v); r.Redirect = d.redirect(v) }},
+			func(d *decoder, v value, r *draft) { r.target(v); r.Redirect, r.redirectAt = d.redirect(v), v }},
 		{"respond", "", or(numberForm(200, 599), mapForm(g.respond.section())), "A fixed answer. As a number it is the status of an answer without content.",
 			func(d *decoder, v value, r *draft) { r.target(v); r.Respond = d.respond(v) }},
 		{"split", "", freeForm("upstreams", percentForm), "Divides requests among upstreams. The shares add up to 100%; an arm of 0% keeps those who were assigned to it and gets nobody new.",

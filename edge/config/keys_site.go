@@ -131,6 +131,9 @@ func (d *decoder) site(v value, s *siteDraft) {
 				d.wrong(k, "match", err)
 				return
 			}
+			if child.kind == list && len(child.items) == 0 {
+				d.errorf(child, "a route is needed, and this list is empty")
+			}
 			for _, item := range child.list() {
 				at := k
 				if child.kind == list {
@@ -149,7 +152,7 @@ func (d *decoder) site(v value, s *siteDraft) {
 	})
 	switch {
 	case everything:
-	case base.hasTarget():
+	case base.aimed:
 		r := base
 		r.Place, r.Match = s.Place, Match{Path: "/"}
 		d.finish(&r)
@@ -173,7 +176,7 @@ func (d *decoder) route(k, v value, r *draft) {
 		d.grammar.route.decode(d, v, r)
 		d.oneTarget(v, r)
 	case null:
-		if !r.hasTarget() {
+		if !r.aimed {
 			d.errorf(k, "the route says nothing").Hint = "write an upstream or an address behind it, like 127.0.0.1:3000"
 		}
 	case list:
@@ -181,7 +184,7 @@ func (d *decoder) route(k, v value, r *draft) {
 		return
 	}
 	switch {
-	case v.kind == mapping && !r.hasTarget():
+	case v.kind == mapping && !r.aimed:
 		d.errorf(v, "the route does not say where requests go").Hint = "write one of to, redirect, respond and split"
 	case r.byAt != byAt && r.Split == nil && len(r.targets) < 2:
 		d.errorf(*r.byAt, "by needs a split")
@@ -204,12 +207,12 @@ func (d *decoder) oneTarget(v value, r *draft) {
 	if len(r.targets) < 2 {
 		return
 	}
+	slices.SortFunc(r.targets, func(a, b value) int { return cmp.Or(a.line-b.line, a.col-b.col) })
 	var names []string
 	for _, t := range r.targets {
 		names = append(names, t.path[strings.LastIndexByte(t.path, '.')+1:])
 	}
-	slices.SortFunc(r.targets, func(a, b value) int { return cmp.Or(a.line-b.line, a.col-b.col) })
-	d.errorf(r.targets[1], "%s are targets, and there is only one", enumerate(names)).Hint = "make a route of its own for the other"
+	d.errorf(r.targets[1], "%s are targets, and a route has one", enumerate(names, "and")).Hint = "make a route of its own for the other"
 }
 
 // nameRoutes names the routes that have no name, and reports names that come

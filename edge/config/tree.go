@@ -61,8 +61,8 @@ func readTree(name string, src []byte, problems *diag.List) (root *node) {
 			problems.Errorf(r.place(1, 1), "the YAML cannot be read: %v", p)
 		}
 	}()
-	tokens := lexer.Tokenize(string(src))
-	if !r.checkTokens(tokens) {
+	tokens, ok := r.checkTokens(lexer.Tokenize(string(src)))
+	if !ok {
 		return nil
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
@@ -136,7 +136,7 @@ func (r *reader) syntax(err error) {
 	}
 	p := r.problems.Errorf(place, "not YAML: %s", message)
 	switch {
-	case strings.Contains(message, `'\t'`) || strings.Contains(message, "'\t'"):
+	case strings.ContainsRune(message, '\t'):
 		p.Message, p.Hint = "not YAML: a tab cannot indent", "indent with spaces"
 	case strings.Contains(message, "reserved character"):
 		p.Hint = "put quotes around the value"
@@ -230,8 +230,8 @@ func (r *reader) mapping(m *ast.MappingNode) *node {
 }
 
 // checkTokens refuses what this file's language does not have, and what would
-// cost the parser too much.
-func (r *reader) checkTokens(tokens token.Tokens) bool {
+// cost the parser too much. It returns the tokens that the parser is to see.
+func (r *reader) checkTokens(tokens token.Tokens) (token.Tokens, bool) {
 	if t := tokens.InvalidToken(); t != nil {
 		p := r.problems.Errorf(r.at(t), "not YAML: %s", t.Error)
 		switch {
@@ -240,7 +240,7 @@ func (r *reader) checkTokens(tokens token.Tokens) bool {
 		case strings.Contains(t.Error, "reserved character"):
 			p.Hint = "put quotes around the value"
 		}
-		return false
+		return nil, false
 	}
 	tokens = slices.DeleteFunc(slices.Clone(tokens), func(t *token.Token) bool { return t.Type == token.CommentType })
 	refused := 0
@@ -261,9 +261,9 @@ func (r *reader) checkTokens(tokens token.Tokens) bool {
 		case token.AliasType:
 			hint := "write it out; what a site says holds for all its routes"
 			if name == "" || strings.HasPrefix(name, ".") || strings.ContainsAny(name, " /") {
-				hint = fmt.Sprintf("a value or key that begins with * needs quotes: %q", "*"+name)
+				hint = fmt.Sprintf("a value or key that begins with * needs quotes: %q", "*"+strings.TrimSuffix(name, ":"))
 			}
-			refuse(t, hint, "alias %q: this file has no aliases", "*"+name)
+			refuse(t, hint, "alias %q: this file has no aliases", "*"+strings.TrimSuffix(name, ":"))
 		case token.TagType:
 			refuse(t, "leave it out; a value with ! needs quotes", "tag %q: this file has no tags", t.Value)
 		case token.MergeKeyType:
@@ -282,5 +282,13 @@ func (r *reader) checkTokens(tokens token.Tokens) bool {
 			}
 		}
 	}
-	return refused == 0 && r.checkCost(tokens)
+	if refused > 0 {
+		return nil, false
+	}
+	tokens, wrong := joinColons(tokens)
+	if wrong != nil {
+		r.problems.Errorf(r.at(wrong), "not YAML: %q holds a second colon", shorten(wrong.Value)).Hint = "put quotes around the value"
+		return nil, false
+	}
+	return tokens, r.checkCost(tokens)
 }

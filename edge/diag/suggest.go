@@ -21,6 +21,9 @@ func Suggest(word string, have []string) string {
 		return ""
 	}
 	best, least := "", max(1, n/3)+1
+	if n < 3 {
+		return "" // anything is near to a letter or two
+	}
 	for _, h := range have {
 		if utf8.RuneCountInString(h) > maxWord {
 			continue

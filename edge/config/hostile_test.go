@@ -1,0 +1,98 @@
+package config
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// TestHostile gives the reader files that would take the parser hours, all
+// memory, or the stack, and wants each refused for its reason before that.
+func TestHostile(t *testing.T) {
+	repeat := strings.Repeat
+	keys := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, format, i)
+		}
+		return b.String()
+	}
+	const (
+		deep  = "nested more than"
+		slow  = "reasonable time"
+		marks = "punctuation marks"
+	)
+	for _, c := range []struct{ name, src, want string }{
+		{"brackets", repeat("[", 100_000), deep},
+		{"braces", repeat("{a: ", 100_000), deep},
+		{"dashes on a line", repeat("- ", 100_000) + "a", deep},
+		{"indentation", func() string {
+			var b strings.Builder
+			for i := range 200 {
+				b.WriteString(repeat(" ", i) + "a:\n")
+			}
+			return b.String()
+		}(), deep},
+		{"keys of one map", keys(100_000, "k%d: v\n"), slow},
+		{"keys in maps", "a:\n" + keys(100_000, "  k%d: v\n"), slow},
+		{"keys in a flow map, a line each", "{" + keys(100_000, "\nk%d: v,") + "}", slow},
+		{"keys without values", keys(40_000, "k%d:\n"), slow},
+		{"keys without values in a flow map", "{" + keys(60_000, "k%d,") + "}", slow},
+		{"dashes without values", repeat("-\n", 60_000), slow},
+		{"long paths", repeat("k", 4000) + ":\n" + keys(70_000, " - a%d\n"), slow},
+		{"a long key", repeat("k", 5000) + ": v", "the key is 5000 bytes"},
+		{"anchors", "a: &a [x]\n" + keys(1000, "b%d: *a\n"), "anchors"},
+		{"documents", repeat("---\na\n", 10_000), "second document"},
+		{"commas", "[" + repeat(",", maxTokens+1) + "]", marks},
+		{"lines", repeat("\n", maxTokens+1), marks},
+		{"tags", repeat("!!a ", 1000) + "a", "tags"},
+		{"complex keys", repeat("? ", 1000) + "a", "complex key"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, problems := Parse("sluice.yaml", []byte(c.src), world)
+			if got := problems.String(); !strings.Contains(got, c.want) {
+				t.Errorf("got %.300s, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// TestLarge reads a file of many sites, which must not be mistaken for a hostile
+// one, and takes memory in proportion.
+func TestLarge(t *testing.T) {
+	const sites = 10_000
+	var b strings.Builder
+	b.WriteString("upstreams: { shop: [10.0.0.1:80, 10.0.0.2:80 weight 2] }\nsites:\n")
+	for i := range sites {
+		fmt.Fprintf(&b, "  host%d.example.com:\n    cache: on\n    routes:\n      /: shop\n      /api/*: { to: shop, timeout: 10s }\n      POST /login: { to: shop, body: 1MB }\n", i)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f := parse(t, b.String())
+	runtime.ReadMemStats(&after)
+	if got := len(f.Sites); got != sites {
+		t.Errorf("got %d sites, want %d", got, sites)
+	}
+	if n := len(f.Sites[sites-1].Routes); n != 3 {
+		t.Errorf("got %d routes, want 3", n)
+	}
+	t.Logf("%d bytes, %d MB allocated", b.Len(), (after.TotalAlloc-before.TotalAlloc)>>20)
+}
+
+// BenchmarkParse reads a file of 1000 sites.
+func BenchmarkParse(b *testing.B) {
+	var s strings.Builder
+	s.WriteString("sites:\n")
+	for i := range 1000 {
+		fmt.Fprintf(&s, "  host%d.example.com:\n    routes:\n      /: 127.0.0.1:1\n      /api/*: { to: \"127.0.0.1:2\", timeout: 10s }\n", i)
+	}
+	src := []byte(s.String())
+	b.SetBytes(int64(len(src)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if f, problems := Parse("sluice.yaml", src, world); f == nil {
+			b.Fatal(problems)
+		}
+	}
+}
