@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	_ "embed"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -24,26 +24,33 @@ var demoFilter []byte // what the filter "hello" is at first
 //go:embed demo/headers.wasm
 var demoUpload []byte // what a person uploads in its place
 
-func newDemo(*globals) *cobra.Command {
+func newDemo(g *globals) *cobra.Command {
 	var d demo
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Try everything on loopback, without a file",
 		Long: `Serve two versions of a small shop on loopback, behind a filter, a split and a
-cache, over HTTP/1.1, HTTP/2 and HTTP/3, and print commands to try. What the demo
-writes is in a temporary directory, which goes when it stops.`,
+cache, over HTTP/1.1, HTTP/2 and HTTP/3, and print commands to try. --admin is where
+the admin API is to listen. What the demo writes is in a temporary directory, which
+goes when it stops.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			d.Admin = cmp.Or(g.admin, defaultAdmin)
 			return d.run(cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&d.HTTP, "http", "127.0.0.1:8080", "address for HTTP/1.1 without TLS")
 	f.StringVar(&d.HTTPS, "https", "127.0.0.1:8443", "address for TLS, and for HTTP/3 over UDP")
-	f.StringVar(&d.Admin, "listen-admin", "127.0.0.1:2024", "address of the admin API")
 	f.BoolVar(&d.log, "log", false, "print the access log")
 	return cmd
 }
+
+// defaultAdmin is where the admin API listens unless it is told otherwise.
+const defaultAdmin = "127.0.0.1:2024"
+
+// DefaultAdmin returns the address that commands need not name.
+func (d *demo) DefaultAdmin() string { return defaultAdmin }
 
 // demo is what the demo's configuration and its text are made of.
 type demo struct {
@@ -86,7 +93,7 @@ func (d *demo) run(stdout, stderr io.Writer) error {
 	if err := template.Must(template.New("").Parse(demoFile)).Execute(&text, d); err != nil {
 		return err
 	}
-	file, problems := config.Parse(filepath.Join(d.Dir, "sluice.yaml"), []byte(text.String()))
+	file, problems := config.Parse(filepath.Join(d.Dir, "sluice.yaml"), []byte(text.String()), config.Options{})
 	if problems.Failed() {
 		report(stderr, problems)
 		return errConfig
@@ -147,8 +154,8 @@ Try this, in another terminal:
   curl -i http://{{.HTTP}}/
 
   # Half of the newcomers to version 2.
-  {{.Sluice}} split demo/ 50%{{if ne .Admin "127.0.0.1:2024"}} --admin {{.Admin}}{{end}}
-  {{.Sluice}} status{{if ne .Admin "127.0.0.1:2024"}} --admin {{.Admin}}{{end}}
+  {{.Sluice}} split shop 50%{{if ne .Admin .DefaultAdmin}} --admin {{.Admin}}{{end}}
+  {{.Sluice}} status{{if ne .Admin .DefaultAdmin}} --admin {{.Admin}}{{end}}
 
 Ctrl-C stops it and leaves nothing behind.
 `))

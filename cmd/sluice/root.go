@@ -78,6 +78,10 @@ Exit codes: 0 done, 1 failed while running, 2 bad usage or bad configuration,
 	f.BoolVarP(&g.verbose, "verbose", "v", false, "print more")
 
 	root.AddCommand(
+		newDemo(g),
+		newTo(g),
+		newRun(g),
+		newCheck(g),
 		newFilter(g),
 		newSplit(g),
 		newStatus(g),

@@ -23,7 +23,7 @@ HUP loads the file again.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path := configFile(given)
-			load := func() (*config.File, *diag.List) { return config.Load(path) }
+			load := func() (*config.File, *diag.List) { return config.Load(path, config.Options{}) }
 			file, problems := load()
 			if problems.Failed() {
 				report(cmd.ErrOrStderr(), problems)
@@ -69,7 +69,7 @@ what was probably meant. The exit code is 2 if there are errors.`,
 				given = args[0]
 			}
 			path := configFile(given)
-			file, problems := config.Load(path)
+			file, problems := config.Load(path, config.Options{})
 			if g.output == "json" {
 				if err := printJSON(cmd.OutOrStdout(), problems); err != nil {
 					return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"strconv"
@@ -11,13 +12,14 @@ import (
 	"github.com/sluice-edge/sluice/edge/config"
 )
 
-func newTo(*globals) *cobra.Command {
-	var host, http, https, admin string
+func newTo(g *globals) *cobra.Command {
+	var host, http, https string
 	cmd := &cobra.Command{
 		Use:   "to <port or address>",
 		Short: "Serve HTTPS in front of a port, without a file",
 		Long: `Put HTTP/1.1, HTTP/2 and HTTP/3 with TLS in front of an application that listens on
-a port of this machine, or on host:port or unix:/path.`,
+a port of this machine, or on host:port or unix:/path. --admin is where the admin API
+is to listen.`,
 		Example: `  sluice to 3000
   sluice to 3000 --host app.example.org
   sluice to unix:/run/app.sock --https 127.0.0.1:8443 --http 127.0.0.1:8080`,
@@ -27,8 +29,8 @@ a port of this machine, or on host:port or unix:/path.`,
 			if err != nil {
 				return err
 			}
-			text := fmt.Sprintf("listen: { http: %q, https: %q }\nadmin: %q\nlog: { access: off }\nsites:\n  %q: { routes: { /: %q } }\n", http, https, admin, host, target)
-			file, problems := config.Parse("sluice to", []byte(text))
+			text := fmt.Sprintf("listen: { http: %q, https: %q }\nadmin: %q\nlog: { access: off }\nsites:\n  %q: { routes: { /: %q } }\n", http, https, cmp.Or(g.admin, defaultAdmin), host, target)
+			file, problems := config.Parse("sluice to", []byte(text), config.Options{})
 			if problems.Failed() {
 				report(cmd.ErrOrStderr(), problems)
 				return errConfig
@@ -44,7 +46,6 @@ a port of this machine, or on host:port or unix:/path.`,
 	f.StringVar(&host, "host", "*", "host name that is served; * for any")
 	f.StringVar(&http, "http", ":80", "address for HTTP/1.1 without TLS")
 	f.StringVar(&https, "https", ":443", "address for TLS, and for HTTP/3 over UDP")
-	f.StringVar(&admin, "listen-admin", "127.0.0.1:2024", "address of the admin API")
 	return cmd
 }
 

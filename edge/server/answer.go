@@ -8,7 +8,7 @@ import (
 
 // answer is a route that needs no origin.
 type answer interface {
-	answer(x *edge.Exchange, m *match) error
+	answer(x *edge.Exchange, captures *route.Captures) error
 }
 
 // redirect answers with another place to go to.
@@ -18,13 +18,13 @@ type redirect struct {
 	keepQuery bool // the template has no query of its own
 }
 
-func (r *redirect) answer(x *edge.Exchange, m *match) error {
-	location := r.to.Append(nil, &route.Vars{Captures: &m.captures, Path: m.path.String(), Authority: x.Request.Authority, Query: x.Request.Query})
+func (r *redirect) answer(x *edge.Exchange, captures *route.Captures) error {
+	location := r.to.Expand(x, captures)
 	if r.keepQuery && x.Request.Query != "" {
-		location = append(append(location, '?'), x.Request.Query...)
+		location = x.Concat(location, "?", x.Request.Query)
 	}
 	x.Respond(r.status, nil, 0)
-	x.Response.Fields.Add("Location", string(location))
+	x.Response.Fields.Add("Location", location)
 	return nil
 }
 
@@ -35,7 +35,7 @@ type respond struct {
 	fields []config.Pair
 }
 
-func (r *respond) answer(x *edge.Exchange, _ *match) error {
+func (r *respond) answer(x *edge.Exchange, _ *route.Captures) error {
 	if len(r.body) == 0 {
 		x.Respond(r.status, nil, 0)
 	} else {

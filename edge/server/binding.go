@@ -193,7 +193,6 @@ func (b *binding) describe() api.Listener {
 
 // count adds the binding's connections to the counts by protocol.
 func (b *binding) count(all map[string]*api.Connections) {
-	h1 := b.h1.Stats()
 	add := func(protocol string, open, active, tunnels int) {
 		c := all[protocol]
 		if c == nil {

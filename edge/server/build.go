@@ -49,12 +49,12 @@ func addresses(f *config.File, site *config.Site) []address {
 type bound struct {
 	address
 	sites   []*site
-	entries []route.Host[host]
+	entries []route.HostEntry[host]
 	places  []diag.Place // of the entries
 }
 
 func (b *bound) add(at diag.Place, pattern string, h host) {
-	b.entries = append(b.entries, route.Host[host]{Pattern: pattern, Value: h})
+	b.entries = append(b.entries, route.HostEntry[host]{Host: pattern, Value: h})
 	b.places = append(b.places, at)
 }
 
@@ -218,7 +218,7 @@ func (b *builder) pool(name string, at diag.Place) *upstream.Pool {
 
 // split returns the split of a route.
 func (b *builder) split(st *site, c *config.Route) *split.Split {
-	sp, err := b.used.split(&b.s.shared, st.name, c)
+	sp, err := b.used.split(&b.s.shared, b.s.saved, st.name, c)
 	if err != nil {
 		b.problems.Errorf(c.Split.Place, "%v", err)
 		return nil

@@ -12,6 +12,8 @@ type counts struct {
 	failed   atomic.Int64    // exchanges with a Record.Err
 	received atomic.Int64    // bytes of request content
 	sent     atomic.Int64    // bytes of response content
+	hits     atomic.Int64    // answered by the cache without the origin
+	misses   atomic.Int64    // asked of the origin although there is a cache
 }
 
 func (c *counts) add(x *edge.Exchange) {
@@ -22,6 +24,13 @@ func (c *counts) add(x *edge.Exchange) {
 	c.classes[class].Add(1)
 	if x.Record.Err != nil {
 		c.failed.Add(1)
+	}
+	switch x.Record.Cache {
+	case "":
+	case "hit":
+		c.hits.Add(1)
+	default:
+		c.misses.Add(1)
 	}
 	c.received.Add(x.Record.Received)
 	c.sent.Add(x.Record.Sent)

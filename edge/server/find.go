@@ -7,15 +7,9 @@ import (
 	"github.com/sluice-edge/sluice/edge/route"
 )
 
-// match is how a request matches its route.
-type match struct {
-	path     route.Path
-	captures route.Captures
-}
-
 // find returns the route of an exchange. It returns none, and no error, if it has
 // answered by itself, since the host is an alias.
-func (e *entrance) find(x *edge.Exchange, m *match) (*Route, error) {
+func (e *entrance) find(x *edge.Exchange, captures *route.Captures) (*Route, error) {
 	if e == nil {
 		return nil, &edge.Error{Kind: edge.NoRoute, Op: "find the site: the address is bound no more"}
 	}
@@ -24,9 +18,9 @@ func (e *entrance) find(x *edge.Exchange, m *match) (*Route, error) {
 	case ok && h.aliased:
 		return nil, h.site.alias(x)
 	case ok:
-		return h.site.find(x, m)
+		return h.site.find(x, captures)
 	case e.only != nil:
-		return e.only.find(x, m)
+		return e.only.find(x, captures)
 	case x.Client.TLS != nil:
 		// RFC 9110, section 15.5.20: this connection is none of that site's.
 		return nil, &edge.Error{Kind: edge.Misdirected, Op: "find the site of " + strings.Clone(x.Request.Authority)}
@@ -35,18 +29,18 @@ func (e *entrance) find(x *edge.Exchange, m *match) (*Route, error) {
 }
 
 // find returns the site's route of an exchange.
-func (s *site) find(x *edge.Exchange, m *match) (*Route, error) {
+func (s *site) find(x *edge.Exchange, captures *route.Captures) (*Route, error) {
 	x.Record.Site = s.name
 	path := x.Request.Path
 	var scratch []byte
 	if strings.IndexByte(path, '%') >= 0 || strings.Contains(path, "/.") {
 		scratch = x.Scratch(len(path))
 	}
-	var err error
-	if m.path, err = route.Canonical(path, scratch); err != nil {
+	canonical, err := route.Canonical(path, scratch)
+	if err != nil {
 		return nil, &edge.Error{Kind: edge.RequestError, Op: "find the route", Err: err}
 	}
-	r, ok, err := s.table.LookupPath(&x.Request, m.path, &m.captures)
+	r, ok, err := s.table.LookupPath(&x.Request, canonical, captures)
 	if err != nil {
 		return nil, &edge.Error{Kind: edge.RequestError, Op: "find the route", Err: err}
 	}

@@ -37,12 +37,12 @@ func (s *Server) Apply(file *config.File) (problems *diag.List, err error) {
 	snap, needed := b.build()
 	secrets := b.certificates()
 	if b.problems.Failed() {
-		used.retire(&s.shared) // what was made for nothing
+		b.discard()
 		return b.problems, nil
 	}
 	opened, err := s.open(needed, file)
 	if err != nil {
-		used.retire(&s.shared)
+		b.discard()
 		return b.problems, err
 	}
 
@@ -66,6 +66,12 @@ func (s *Server) Apply(file *config.File) (problems *diag.List, err error) {
 	s.shared = used
 	before.retire(&used)
 	s.logTo(file.Log)
+	if s.store != store {
+		if s.store != nil {
+			s.store.Close() // what is being read stays valid
+		}
+		s.store = store
+	}
 	for _, bd := range s.bindings {
 		bd.configure(file)
 	}
@@ -115,5 +121,25 @@ func (s *Server) closeUnused(needed []address) {
 		}
 		delete(s.bindings, address)
 		s.leave(b)
+	}
+}
+
+// storeFor returns the store that c asks for: the one that there is, or a new one.
+// s.mu is held.
+func (s *Server) storeFor(c config.Store) (*cache.Store, error) {
+	if old := s.snapshot.Load(); old != nil && old.file.Cache == c {
+		return s.store, nil
+	}
+	return cache.NewStore(cache.Config{Memory: c.Memory})
+}
+
+// discard gives back what was made for a snapshot that will not be.
+func (b *builder) discard() {
+	b.used.retire(&b.s.shared)
+	for _, p := range b.pending {
+		p.version.filter.Close()
+	}
+	if b.store != b.s.store {
+		b.store.Close()
 	}
 }

@@ -50,9 +50,10 @@ type Server struct {
 	leaving  map[*binding]struct{} // bound no more; they end with their last connection
 	logged   config.Log            // how the access log is written now
 	shared   shared
+	saved    *saved
 	store    *cache.Store
 	ca       *certs.CA
-	modules  *registry.Registry
+	modules  *registry.Store
 	wasm     *wasm.Engine
 	reloads  int       // configurations applied after the first
 	applied  time.Time // when the one in force was
@@ -70,20 +71,22 @@ func New(file *config.File, o Options) (*Server, *diag.List, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	var err error
-	if s.modules, err = registry.Open(filepath.Join(file.State, "modules")); err != nil {
+	if s.modules, err = registry.Open(filepath.Join(file.State, "modules"), registry.Config{}); err != nil {
 		return nil, nil, fmt.Errorf("open the state directory: %w", err)
 	}
-	if s.ca, err = certs.Open(filepath.Join(file.State, "internal"), file.TLS.Internal.Lifetime); err != nil {
+	if s.saved, err = openSaved(file.State); err != nil {
+		return nil, nil, err
+	}
+	if s.ca, err = openCA(file); err != nil {
 		return nil, nil, fmt.Errorf("open the internal certificate authority: %w", err)
 	}
-	if s.wasm, err = wasm.NewEngine(wasm.Config{}); err != nil {
-		return nil, nil, fmt.Errorf("start the WebAssembly runtime: %w", err)
-	}
+	s.wasm = wasm.NewEngine(wasm.Config{})
 	s.output = o.Access
 	s.shared = newShared()
 	problems, err := s.Apply(file)
 	if err != nil || problems.Failed() {
 		s.Close()
+		return nil, problems, err
 	}
 	return s, problems, err
 }

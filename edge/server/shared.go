@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 
 	"github.com/sluice-edge/sluice/edge/balance"
 	"github.com/sluice-edge/sluice/edge/compress"
@@ -29,7 +30,7 @@ type shared struct {
 type routeSplit struct {
 	*split.Split
 	site, route string
-	file        []rollout.Weight // as the file has them
+	key         string // canonical configuration
 }
 
 func newShared() shared {
@@ -75,7 +76,11 @@ func (n *shared) counts(old *shared, name routeName) *counts {
 
 func (n *shared) compressor(old *shared, c config.Compress) (*compress.Stage, error) {
 	return keep(n.compressors, old.compressors, canonical(c), func() (*compress.Stage, error) {
-		return compress.New(compress.Config{Prefer: c.Prefer, Level: c.Level, Types: c.Types, Min: c.Min})
+		cfg := compress.Config{Prefer: c.Prefer, Level: c.Level, Types: c.Types, Min: c.Min}
+		if err := cfg.Validate(); err != nil {
+			return nil, err
+		}
+		return compress.New(cfg), nil
 	})
 }
 
@@ -99,7 +104,7 @@ func (n *shared) pool(old *shared, c *config.Upstream) *upstream.Pool {
 	return p
 }
 
-func (n *shared) split(old *shared, site string, c *config.Route) (*split.Split, error) {
+func (n *shared) split(old *shared, saved *saved, site string, c *config.Route) (*split.Split, error) {
 	cfg := split.Config{Name: c.Name}
 	switch by := c.Split.By; by.Kind {
 	case config.OwnCookie:
@@ -113,15 +118,20 @@ func (n *shared) split(old *shared, site string, c *config.Route) (*split.Split,
 	case config.ByChance:
 		cfg.By.Kind = split.Chance
 	}
-	var weights []rollout.Weight
 	for _, a := range c.Split.Arms {
-		w := rollout.Weight(a.Share*float64(rollout.Whole)/100 + 0.5)
-		weights = append(weights, w)
+		w := rollout.Weight(math.Round(a.Share * float64(rollout.Whole) / 100))
 		cfg.Arms = append(cfg.Arms, split.Arm{Name: a.Name, Weight: w})
 	}
-	s, err := keep(n.splits, old.splits, canonical(site, cfg), func() (*routeSplit, error) {
+	key := canonical(site, cfg)
+	s, err := keep(n.splits, old.splits, key, func() (*routeSplit, error) {
 		sp, err := split.New(cfg)
-		return &routeSplit{sp, site, c.Name, weights}, err
+		if err != nil {
+			return nil, err
+		}
+		if weights := saved.splits[key]; weights != nil {
+			err = sp.SetWeights(weights)
+		}
+		return &routeSplit{sp, site, c.Name, key}, err
 	})
 	if err != nil {
 		return nil, err

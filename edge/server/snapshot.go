@@ -93,8 +93,8 @@ func (d *door) Refuse(x *edge.Exchange, err error) {
 }
 
 func (e *entrance) serve(x *edge.Exchange) error {
-	var m match
-	r, err := e.find(x, &m)
+	var captures route.Captures
+	r, err := e.find(x, &captures)
 	if err != nil {
 		return err
 	}
@@ -102,16 +102,16 @@ func (e *entrance) serve(x *edge.Exchange) error {
 		return nil
 	}
 	identify(x)
-	return r.serve(x, &m)
+	return r.serve(x, &captures)
 }
 
 // serve is what a route does with an exchange that it has been found for.
-func (r *Route) serve(x *edge.Exchange, m *match) error {
+func (r *Route) serve(x *edge.Exchange, captures *route.Captures) error {
 	if err := r.adopt(x); err != nil {
 		return err
 	}
 	if r.answer != nil {
-		return r.answer.answer(x, m)
+		return r.answer.answer(x, captures)
 	}
 	return r.assigned(x, r.stages)
 }
@@ -145,8 +145,8 @@ func (b *behind) Serve(x *edge.Exchange) error {
 	if len(r.filters) == 0 {
 		return r.stored(x)
 	}
-	var m match
-	to, err := r.site.find(x, &m)
+	var captures route.Captures
+	to, err := r.site.find(x, &captures)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (b *behind) Serve(x *edge.Exchange) error {
 		return err
 	}
 	if to.answer != nil {
-		return to.answer.answer(x, &m)
+		return to.answer.answer(x, &captures)
 	}
 	return to.assigned(x, &rest{to, r, 0})
 }

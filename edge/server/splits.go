@@ -55,7 +55,7 @@ func (s *Server) SetSplit(name string, change api.SplitChange) (api.Split, error
 	if err := sp.SetWeights(weights); err != nil {
 		return api.Split{}, bad("%v (they are %v%%)", err, sum)
 	}
-	if err := s.saveSplits(); err != nil {
+	if err := s.saved.set(sp.key, weights); err != nil {
 		return api.Split{}, err
 	}
 	return s.describeSplit(sp), nil

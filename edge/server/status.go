@@ -54,8 +54,9 @@ func (s *Server) Status() api.Status {
 		st.Splits = append(st.Splits, s.describeSplit(sp))
 	}
 	slices.SortFunc(st.Splits, func(a, b api.Split) int { return cmp.Compare(a.Route, b.Route) })
-	if c := s.store.Stats(); s.cached() {
-		st.Cache = &api.Cache{Bytes: c.Bytes, Limit: c.Limit, Entries: c.Entries, Hits: c.Hits, Misses: c.Misses, Evictions: c.Evictions}
+	if s.cached() {
+		c := s.store.Stats()
+		st.Cache = &api.Cache{Bytes: c.Bytes, Limit: snap.file.Cache.Memory, Entries: int64(c.Entries), Hits: uint64(s.counts.hits.Load()), Misses: uint64(s.counts.misses.Load()), Evictions: uint64(c.Evictions)}
 	}
 	return st
 }

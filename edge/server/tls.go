@@ -3,6 +3,7 @@ package server
 import (
 	"crypto/tls"
 	"net"
+	"path/filepath"
 	"strings"
 
 	"github.com/sluice-edge/sluice/edge/certs"
@@ -81,4 +82,13 @@ func covered(pairs []certs.Pair, host string) bool {
 		}
 	}
 	return false
+}
+
+// openCA returns the authority that the file names, or else the one in the state
+// directory.
+func openCA(f *config.File) (*certs.CA, error) {
+	if own := f.TLS.Internal.CA; own != nil {
+		return certs.Use(own.Cert, own.Key, f.TLS.Internal.Lifetime)
+	}
+	return certs.Open(filepath.Join(f.State, "internal"), f.TLS.Internal.Lifetime)
 }

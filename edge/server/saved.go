@@ -1,0 +1,57 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/sluice-edge/sluice/edge/rollout"
+)
+
+// saved is what the API has changed of splits, kept in the state directory: the
+// weights, by the canonical configuration of the split. So a split whose shares
+// are changed in the file has those of the file again.
+type saved struct {
+	path   string
+	splits map[string][]rollout.Weight
+}
+
+// openSaved reads what was saved in a state directory.
+func openSaved(state string) (*saved, error) {
+	s := &saved{path: filepath.Join(state, "splits.json"), splits: make(map[string][]rollout.Weight)}
+	b, err := os.ReadFile(s.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &s.splits)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: remove the file to go on with the shares of the configuration", s.path, err)
+	}
+	return s, nil
+}
+
+// set saves the weights of a split. After a crash either the old weights or the
+// new ones are there.
+func (s *saved) set(key string, weights []rollout.Weight) error {
+	s.splits[key] = weights
+	b, err := json.Marshal(s.splits)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(s.path), ".splits-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // fails once it has been renamed
+	_, err = f.Write(b)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), s.path)
+	}
+	return err
+}
