@@ -64,6 +64,7 @@ func New(cfg Config, transport func(Endpoint) Transport) *Pool {
 type session struct {
 	pool *Pool
 	at   int         // the endpoint that has a request in flight; -1: none
+	last int         // the endpoint of the last try
 	bad  balance.Set // endpoints that have failed this exchange
 	skip balance.Set // scratch of pick
 }
@@ -95,6 +96,7 @@ func (p *Pool) Serve(x *edge.Exchange) error {
 	}
 	for try := 0; ; try++ {
 		s.at = p.pick(s)
+		s.last = s.at
 		e := &p.endpoints[s.at]
 		x.Record.Endpoint = e.Address
 		x.Record.Tries++
@@ -148,6 +150,10 @@ func (p *Pool) pick(s *session) int {
 		return i
 	}
 	s.bad.Reset()
+	s.bad.Add(s.last) // not the same one twice in a row, if there is another
+	if i := p.balance.Pick(&s.bad); i >= 0 {
+		return i
+	}
 	return p.balance.Pick(nil)
 }
 
