@@ -19,14 +19,16 @@ func (b *body) Read(p []byte) (n int, err error) {
 		return 0, nil
 	}
 	c.mu.Lock()
-	before := len(c.out)
+	flush := false
 	for times := 0; ; {
 		if s.closed {
 			err = errClosed
 			break
 		}
 		if n = copy(p, s.content[s.off:]); n > 0 || s.ended {
+			before := len(c.out)
 			err = s.took(n)
+			flush = len(c.out) > before // the client may be waiting for the window
 			break
 		}
 		if s.gone != nil {
@@ -43,10 +45,9 @@ func (b *body) Read(p []byte) (n int, err error) {
 		}
 		s.wait(&times, &s.reads)
 	}
-	flush := len(c.out) > before
 	c.mu.Unlock()
 	if flush {
-		c.flush() // the client may be waiting for the window
+		c.flush()
 	}
 	s.x.Record.Received += int64(n)
 	return n, err

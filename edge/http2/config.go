@@ -43,8 +43,8 @@ type Config struct {
 	Resets int
 
 	// Empty is how many frames that carry nothing (DATA and CONTINUATION without
-	// content, PRIORITY, unknown types, updates of windows that are not in use)
-	// a client may send a second. More end the connection with
+	// content, PRIORITY, unknown types, windows opened by less than 64 bytes) a
+	// client may send a second beyond its requests. More end the connection with
 	// ENHANCE_YOUR_CALM. Default 1000.
 	Empty int
 

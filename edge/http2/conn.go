@@ -66,6 +66,8 @@ type conn struct {
 	dec     *hpack.Decoder
 	next    *stream // of the request that comes next, so that its strings have a place
 	settled bool    // the client's first SETTINGS have come
+	empties int     // see Config.Empty
+	second  uint32  // in which they were counted
 
 	mu        sync.Mutex // guards the following fields and those of the streams
 	streams   map[uint32]*stream
@@ -86,10 +88,8 @@ type conn struct {
 	written   uint64    // writes
 	queued    int       // control frames in out
 	remnants  [32]remnant
-	nRemnants int    // so far
-	resets    int    // see Config.Resets
-	empties   int    // see Config.Empty
-	second    uint32 // in which they were counted
+	nRemnants int // so far
+	resets    int // see Config.Resets
 	writing   progress
 	idle      progress
 }
@@ -105,21 +105,20 @@ func newConn(s *Server, nc net.Conn, client edge.Client) *conn {
 	c.fr = http2.NewFramer(nil, c.rd)
 	c.fr.SetMaxReadFrameSize(maxFrame)
 	c.dec = hpack.NewDecoder(tableSize, c.sect.add)
+	// Our preface (RFC 9113, section 3.4) leaves when the client's is there.
+	c.out = appendSettings(c.take(nil),
+		http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: uint32(cfg.Streams)},
+		http2.Setting{ID: http2.SettingInitialWindowSize, Val: uint32(cfg.StreamWindow)},
+		http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: uint32(cfg.HeaderBytes)})
+	if more := cfg.ConnWindow - defaultWindow; more > 0 {
+		c.out = appendWindowUpdate(c.out, 0, int64(more))
+	}
 	return c
 }
 
-// start reads the client's preface and sends ours (RFC 9113, section 3.4).
+// start reads the client's preface (RFC 9113, section 3.4).
 func (c *conn) start() bool {
 	c.nc.SetReadDeadline(time.Now().Add(c.cfg.Preface))
-	c.mu.Lock()
-	c.out = appendSettings(c.take(c.out),
-		http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: uint32(c.cfg.Streams)},
-		http2.Setting{ID: http2.SettingInitialWindowSize, Val: uint32(c.cfg.StreamWindow)},
-		http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: uint32(c.cfg.HeaderBytes)})
-	if more := c.cfg.ConnWindow - defaultWindow; more > 0 {
-		c.out = appendWindowUpdate(c.out, 0, int64(more))
-	}
-	c.mu.Unlock()
 	preface, err := c.rd.peek(len(http2.ClientPreface))
 	switch {
 	case err != nil:

@@ -168,7 +168,7 @@ func (s *stream) writeHead(content []byte, end bool) error {
 	c, res := s.c, &s.x.Response
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := s.space(headEstimate + len(content)); err != nil {
+	if err := s.space(headEstimate + min(len(content), maxFrame)); err != nil {
 		return err
 	}
 	s.head = true // no interim response after this
@@ -259,18 +259,23 @@ func (s *stream) writeData(p []byte, end bool) error {
 	return s.appendContent(p, end)
 }
 
+// allowed returns how many of n bytes may be sent now (RFC 9113, section 6.9).
+// c.mu is held.
+func (s *stream) allowed(n int) int64 {
+	return max(0, min(int64(n), s.c.window, s.window, maxFrame))
+}
+
 // appendContent appends content as the windows allow, waiting for them, and for
 // the flusher, if it has to. c.mu is held.
 func (s *stream) appendContent(p []byte, end bool) error {
 	c := s.c
 	for times := 0; ; {
-		n := min(int64(len(p)), c.window, s.window, maxFrame)
-		if err := s.space(int(max(n, 0)) + frameHead); err != nil {
+		n := s.allowed(len(p))
+		if err := s.space(int(n) + frameHead); err != nil {
 			return err
 		}
-		// The windows may have shrunk in space, which waits.
-		n = min(n, c.window, s.window)
-		if n <= 0 && len(p) > 0 {
+		n = min(n, s.allowed(len(p))) // the windows may have shrunk in space, which waits
+		if n == 0 && len(p) > 0 {
 			s.wait(&times, &s.waits)
 			continue
 		}

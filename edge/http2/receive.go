@@ -124,24 +124,28 @@ func (c *conn) settings(f *http2.SettingsFrame) (full bool, err error) {
 		c.settled = true
 		c.nc.SetReadDeadline(noDeadline)
 	}
+	initial := c.initial
 	for i := range f.NumSettings() {
 		s := f.Setting(i)
-		if err := s.Valid(); err != nil {
+		if err := s.Valid(); err != nil { // RFC 9113, section 6.5.2
 			return false, err
 		}
 		switch s.ID {
 		case http2.SettingInitialWindowSize:
-			for _, st := range c.streams {
-				st.window += int64(s.Val) - c.initial // may become negative: RFC 9113, section 6.9.2
-				if st.window > maxWindow {
-					return false, connFault(http2.ErrCodeFlowControl, "SETTINGS_INITIAL_WINDOW_SIZE overflows a window")
-				}
-			}
-			c.initial = int64(s.Val)
-			c.wake()
+			initial = int64(s.Val)
 		case http2.SettingHeaderTableSize:
 			c.enc.resize(s.Val)
 		}
+	}
+	if initial != c.initial {
+		for _, st := range c.streams {
+			st.window += initial - c.initial // may become negative: RFC 9113, section 6.9.2
+			if st.window > maxWindow {
+				return false, connFault(http2.ErrCodeFlowControl, "SETTINGS_INITIAL_WINDOW_SIZE overflows a window")
+			}
+		}
+		c.initial = initial
+		c.wake()
 	}
 	c.out = appendSettingsAck(c.take(c.out))
 	return c.queue()
@@ -151,13 +155,13 @@ func (c *conn) settings(f *http2.SettingsFrame) (full bool, err error) {
 func (c *conn) clientReset(f *http2.RSTStreamFrame) error {
 	s := c.streams[f.StreamID]
 	if s == nil {
-		if f.StreamID > c.last { // RFC 9113, section 5.1
+		if c.isIdle(f.StreamID) {
 			return connFault(http2.ErrCodeProtocol, "RST_STREAM on an idle stream")
 		}
 		if r := c.remnant(f.StreamID); r != nil {
 			*r = remnant{}
 		}
-		return c.nothing()
+		return nil
 	}
 	s.fail(streamFault(f.StreamID, f.ErrCode, "reset by the client"))
 	if !s.head {
@@ -211,13 +215,10 @@ func (c *conn) windowUpdate(id uint32, p []byte) error {
 			return connFault(http2.ErrCodeFlowControl, "the connection's window overflows")
 		}
 		c.wake()
-	case id > c.last:
+	case c.isIdle(id):
 		return connFault(http2.ErrCodeProtocol, "WINDOW_UPDATE on an idle stream")
-	case s == nil:
-		if err := c.remnant(id).windowUpdate(id, n); err != nil {
-			return err
-		}
-		return c.nothing()
+	case s == nil: // it may have ended meanwhile
+		return c.remnant(id).windowUpdate(id, n)
 	case n == 0:
 		return streamFault(id, http2.ErrCodeProtocol, "WINDOW_UPDATE of nothing")
 	default:
@@ -228,11 +229,18 @@ func (c *conn) windowUpdate(id uint32, p []byte) error {
 			s.cond.Broadcast()
 		}
 	}
-	if n < 64 { // a window that opens by drops costs us a frame a drop
-		return c.nothing()
+	if n < dribble && c.live.Load() > 0 && (s == nil || s.waits > 0) {
+		return c.nothing() // each drop wakes those who wait, and costs them a frame
 	}
 	return nil
 }
+
+// dribble is a window so small that opening it costs more than it is worth.
+const dribble = 64
+
+// isIdle reports whether the client has not opened the stream yet (RFC 9113,
+// section 5.1). Behind our last GOAWAY it is ignored if it has. c.mu is held.
+func (c *conn) isIdle(id uint32) bool { return id > c.last && c.draining != drainNamed }
 
 // unpad returns the payload without its padding (RFC 9113, section 6.1).
 func unpad(fh http2.FrameHeader, p []byte) ([]byte, error) {
@@ -279,8 +287,10 @@ func (c *conn) data(fh http2.FrameHeader, payload []byte) error {
 		c.use(n)
 	}
 	switch {
-	case s == nil && id > c.last:
+	case c.isIdle(id):
 		return connFault(http2.ErrCodeProtocol, "DATA on an idle stream")
+	case id > c.last:
+		return nil
 	case s == nil:
 		return c.late(id, len(p), end)
 	case s.ended: // RFC 9113, section 5.1

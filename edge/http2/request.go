@@ -42,6 +42,7 @@ func (c *conn) open(s *stream) (*stream, error) {
 		c.warmLater()
 	}
 	c.s.requests.Add(1)
+	c.empties = max(0, c.empties-1)
 	return s, nil
 }
 

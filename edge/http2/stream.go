@@ -133,16 +133,15 @@ func (s *stream) leave() {
 	c := s.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case s.gone != nil:
-	case !s.ended: // RFC 9113, section 8.1: the rest is not wanted
+	if s.gone == nil && c.resets > 0 {
+		c.resets--
+	}
+	if s.gone == nil && !s.ended { // RFC 9113, section 8.1: the rest is not wanted
 		r := remnant{id: s.id, answered: true, declared: s.declared, received: s.received, window: s.window}
 		if s.room < maxFrame { // the client may be waiting for its window
 			c.decline(&r)
 		}
 		c.remember(r)
-	case c.resets > 0:
-		c.resets--
 	}
 	delete(c.streams, s.id)
 	s.closed = true // ends the Read of a pump
@@ -177,6 +176,7 @@ func (s *stream) fail(err error) {
 		s.gone = &edge.Error{Kind: edge.ClientGone, Op: "serve the stream", Err: err}
 	}
 	s.cond.Broadcast()
+	s.c.flushed.Broadcast()
 	s.x.Cancel(s.gone)
 }
 
