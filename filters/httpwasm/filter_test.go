@@ -5,25 +5,14 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/filters/wasm"
+	guests "github.com/sluice-edge/sluice/wasm-testdata"
 )
-
-// guestBytes reads a built guest of wasm-testdata.
-func guestBytes(t testing.TB, name string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", "..", "wasm-testdata", name, name+".wasm"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
 
 // quiet is a logger for tests that do not look at it.
 var quiet = slog.New(slog.DiscardHandler)
@@ -32,7 +21,7 @@ var quiet = slog.New(slog.DiscardHandler)
 // machine may be slow; a test of times sets its own.
 func load(t testing.TB, name string, cfg Config) *Filter {
 	t.Helper()
-	return loadBytes(t, guestBytes(t, name), cfg)
+	return loadBytes(t, guests.Read(t, name), cfg)
 }
 
 func loadBytes(t testing.TB, binary []byte, cfg Config) *Filter {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/filters/wasm"
+	guests "github.com/sluice-edge/sluice/wasm-testdata"
 )
 
 // TestHostile runs guests that fail, several at once, next to one that does not:
@@ -134,17 +135,17 @@ func TestRefused(t *testing.T) {
 	f("text", []byte("#!/bin/sh\n"), "not a valid WebAssembly module")
 	f("nothing", nil, "not a valid WebAssembly module")
 	f("a component", []byte("\x00asm\x0d\x00\x01\x00"), "not a valid WebAssembly module")
-	f("unknown-abi", guestBytes(t, "unknown-abi"), "is of no known ABI",
+	f("unknown-abi", guests.Read(t, "unknown-abi"), "is of no known ABI",
 		`does not export memory "memory"`, `does not export function "handle_request"`, `does not export function "handle_response"`)
-	f("missing-import", guestBytes(t, "missing-import"),
+	f("missing-import", guests.Read(t, "missing-import"),
 		`imports function "env"."foo", which nothing provides`,
 		`imports function "http_handler"."get_secrets", which nothing provides`,
 		`imports "http_handler"."log" as (i64), which is (i32, i32, i32)`,
 		`exports "handle_response" as (i32), which http-wasm wants as (i32, i32)`)
-	f("huge", guestBytes(t, "huge"), "memory begins with 1073741824 bytes, more than the 33554432 allowed")
-	f("table-huge", guestBytes(t, "table-huge"), "tables have 100000000 entries, more than the 131072 allowed")
-	f("spin-start", guestBytes(t, "spin-start"), "cannot be initialised", "not done within 200ms")
-	cut := guestBytes(t, "hello")
+	f("huge", guests.Read(t, "huge"), "memory begins with 1073741824 bytes, more than the 33554432 allowed")
+	f("table-huge", guests.Read(t, "table-huge"), "tables have 100000000 entries, more than the 131072 allowed")
+	f("spin-start", guests.Read(t, "spin-start"), "cannot be initialised", "not done within 200ms")
+	cut := guests.Read(t, "hello")
 	f("a cut module", cut[:len(cut)-3], "not a valid WebAssembly module")
 }
 
