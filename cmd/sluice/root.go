@@ -128,7 +128,7 @@ func execute(root *cobra.Command, args []string) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(root.ErrOrStderr(), "sluice: %v\n", withHint(err))
+	fmt.Fprintf(root.ErrOrStderr(), "sluice: %v\n%s", err, hint(err))
 	if e, ok := errors.AsType[*exitError](err); ok {
 		return e.code
 	}
@@ -142,15 +142,15 @@ func execute(root *cobra.Command, args []string) int {
 	return exitFailed
 }
 
-// withHint adds to an error of the admin API what to do about it.
-func withHint(err error) error {
+// hint returns what to do about an error of the admin API, or "".
+func hint(err error) string {
 	if _, ok := errors.AsType[*api.Unreachable](err); ok {
-		return fmt.Errorf("%w\nIs sluice running? Start it with `sluice run`, or say where its admin API is with --admin or SLUICE_ADMIN.", err)
+		return "Is sluice running? Start it with `sluice run`, or say where its admin API is with --admin or SLUICE_ADMIN.\n"
 	}
 	if p, ok := errors.AsType[*api.Problem](err); ok && p.Status == http.StatusUnauthorized && p.Hint == "" {
-		return fmt.Errorf("%w\nGive the admin API's token with --token or SLUICE_TOKEN.", err)
+		return "Give the admin API's token with --token or SLUICE_TOKEN.\n"
 	}
-	return err
+	return ""
 }
 
 // client returns a client of the admin API that the flags or the environment name.

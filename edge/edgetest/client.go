@@ -81,7 +81,7 @@ func (s *script) clientStatement(verb string, args []word) error {
 	}
 	asked, want, ok := arrow(args)
 	if !ok || len(asked) < 2 || len(want) == 0 {
-		return errors.New("want METHOD TARGET ... -> STATUS ...")
+		return errors.New("want METHOD TARGET -> STATUS")
 	}
 	transport, err := s.transport(version)
 	if err != nil {

@@ -2,8 +2,7 @@ package edgetest
 
 import (
 	"fmt"
-	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -40,7 +39,7 @@ func startReverse(t testing.TB, dir string) Proxy {
 		},
 		Transport:     &http.Transport{},
 		FlushInterval: -1,
-		ErrorLog:      log.New(&r.log, "", 0),
+		ErrorLog:      slog.NewLogLogger(slog.NewTextHandler(&r.log, nil), slog.LevelError),
 	}
 	t.Cleanup(proxy.Transport.(*http.Transport).CloseIdleConnections)
 	h := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -49,7 +48,7 @@ func startReverse(t testing.TB, dir string) Proxy {
 	})
 	r.http, r.https = httptest.NewUnstartedServer(h), httptest.NewUnstartedServer(h)
 	for _, s := range []*httptest.Server{r.http, r.https} {
-		s.Config.ErrorLog = log.New(io.Discard, "", 0)
+		s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	}
 	r.http.Config.Protocols = new(http.Protocols)
 	r.http.Config.Protocols.SetHTTP1(true)

@@ -69,7 +69,7 @@ func newOrigin(t testing.TB, name string) (*origin, error) {
 // addRule makes o answer requests that before describes by steps.
 func (o *origin) addRule(before, steps []word) error {
 	if len(before) != 2 {
-		return errors.New("want METHOD TARGET -> STEP...")
+		return errors.New("want METHOD TARGET -> STEP")
 	}
 	target := before[1].name
 	if before[1].set {

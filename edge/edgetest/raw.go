@@ -87,7 +87,7 @@ func (r *rawClient) receive(w *word) error {
 			return fmt.Errorf("got %s, want %q", excerpt(r.unread), w.value)
 		}
 		if !r.more() {
-			return fmt.Errorf("got %s, then %v, want %s", excerpt(r.unread), r.ended, w)
+			return fmt.Errorf("got %s, then %w, want %s", excerpt(r.unread), r.ended, w)
 		}
 	}
 }

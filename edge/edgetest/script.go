@@ -170,7 +170,7 @@ func (s *script) reload(args []word) error {
 	case err == nil:
 		return errors.New("got no error, want one")
 	case want[0].set && !want[0].matches(err.Error()):
-		return fmt.Errorf("got error %q, want %s", err, &want[0])
+		return fmt.Errorf("got error %q, want %s", err.Error(), &want[0])
 	}
 	return nil
 }
