@@ -3,6 +3,7 @@
 package upstream
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -69,8 +70,14 @@ type session struct {
 	skip balance.Set // scratch of pick
 }
 
-// End gives the session back.
-func (s *session) End(*edge.Exchange) {
+// End gives the session back. A response that has broken off, which shows only
+// when it is delivered, counts as a failure of its endpoint.
+func (s *session) End(x *edge.Exchange) {
+	if x.Record.Err != nil && s.at >= 0 {
+		if e, ok := errors.AsType[*edge.Error](x.Record.Err); ok && breaksOff(e.Kind) {
+			s.pool.endpoints[s.at].errors[e.Kind].Add(1)
+		}
+	}
 	s.leave()
 	s.bad.Reset()
 	s.pool.sessions.Put(s)
@@ -99,9 +106,12 @@ func (p *Pool) Serve(x *edge.Exchange) error {
 		s.last = s.at
 		e := &p.endpoints[s.at]
 		x.Record.Endpoint = e.Address
-		x.Record.Tries++
+		tries := x.Record.Tries
 		e.requests.Add(1)
 		err := e.transport.Serve(x)
+		// A transport counts what it sends, and may send twice; what it could not
+		// send is a try too.
+		x.Record.Tries = max(x.Record.Tries, tries+1)
 		if err == nil {
 			p.health.works(e)
 			return nil
@@ -179,6 +189,16 @@ func cannotConnect(k edge.Kind) bool {
 	return false
 }
 
+// breaksOff reports whether a failure is one that ends a response after its head.
+func breaksOff(k edge.Kind) bool {
+	switch k {
+	case edge.ConnectionTerminated, edge.ConnectionReadTimeout, edge.ResponseIncomplete,
+		edge.ResponseTransferCoding, edge.ProtocolError:
+		return true
+	}
+	return false
+}
+
 // Status is the state of a pool.
 type Status struct {
 	Name      string
@@ -191,8 +211,8 @@ type EndpointStatus struct {
 	Endpoint
 	InFlight  int
 	Idle      int                  // connections
-	Requests  uint64               // tries
-	Errors    map[edge.Kind]uint64 // tries that failed; nil: none
+	Requests  uint64               // given to its transport
+	Errors    map[edge.Kind]uint64 // those that failed, at the head or later; nil: none
 	Suspended bool                 // passed over, since no connection could be made
 }
 

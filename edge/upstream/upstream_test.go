@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -264,6 +265,48 @@ func TestInFlight(t *testing.T) {
 	}()
 	x.End()
 	check("after a panic", 0, 0)
+}
+
+// A response that breaks off is its endpoint's failure; a client that leaves, or a
+// filter that fails, is not.
+func TestBrokenResponse(t *testing.T) {
+	p, _ := newPool(t, Config{}, "a")
+	for _, err := range []error{
+		&edge.Error{Kind: edge.ResponseIncomplete, Op: "read the content"},
+		&edge.Error{Kind: edge.ClientGone, Op: "write the response"},
+		&edge.Error{Kind: edge.FilterFailed, Op: "filter"},
+		errors.ErrUnsupported,
+	} {
+		var x edge.Exchange
+		if err := p.Serve(&x); err != nil {
+			t.Fatal(err)
+		}
+		x.Record.Err = err
+		x.End()
+	}
+	var x edge.Exchange // one that has failed already is not counted twice
+	p.endpoints[0].transport.(*fake).serve = func(*edge.Exchange) error { return cut }
+	x.Answer(p.Serve(&x))
+	x.End()
+	got, want := p.Status().Endpoints[0].Errors, map[edge.Kind]uint64{edge.ResponseIncomplete: 1, edge.ConnectionTerminated: 1}
+	if !maps.Equal(got, want) {
+		t.Errorf("counted %v, want %v", got, want)
+	}
+}
+
+// A transport that sends again by itself counts that; a pool counts each try
+// once.
+func TestTries(t *testing.T) {
+	p, f := newPool(t, Config{}, "a", "b")
+	f.set(refused, "a") // counts nothing
+	p.endpoints[1].transport.(*fake).serve = func(x *edge.Exchange) error {
+		x.Record.Tries += 2
+		return nil
+	}
+	record, err := send(p)
+	if record.Tries != 3 || err != nil {
+		t.Errorf("%d tries, %v; want 3", record.Tries, err)
+	}
 }
 
 func TestLeastRequests(t *testing.T) {
