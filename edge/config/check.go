@@ -36,8 +36,14 @@ func (d *decoder) checkRedirect(r *draft) {
 // match one request while neither is more specific.
 func (d *decoder) checkRoutes(s *Site) {
 	entries := make([]route.Entry[struct{}], 0, len(s.Routes))
+	same := make(map[string]int)
 	for _, r := range s.Routes {
 		m := r.Match
+		path := withoutNames(m.Path)
+		if same[path]++; same[path] > maxSame {
+			d.problems.Errorf(r.Place, "more than %d routes of a site have one path", maxSame)
+			return
+		}
 		entries = append(entries, route.Entry[struct{}]{
 			Methods: m.Methods, Path: m.Path,
 			Header: conditions(m.When.Header), Query: conditions(m.When.Query), Cookie: conditions(m.When.Cookie),
@@ -56,6 +62,24 @@ func (d *decoder) checkRoutes(s *Site) {
 		}
 		d.problems.Errorf(at, "a request can match this route and that of %d:%d, and neither is more specific", other.Line, other.Column).Hint =
 			"methods, or conditions under when, tell routes of one path apart"
+	}
+}
+
+// maxSame is how many routes of a site may have one path: each is compared with
+// each.
+const maxSame = 1000
+
+// withoutNames returns a pattern without the names of its captures.
+func withoutNames(path string) string {
+	var b strings.Builder
+	for {
+		before, rest, ok := strings.Cut(path, "{")
+		b.WriteString(before)
+		if !ok {
+			return b.String()
+		}
+		b.WriteByte('{')
+		_, path, _ = strings.Cut(rest, "}")
 	}
 }
 

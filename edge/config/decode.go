@@ -24,6 +24,7 @@ type decoder struct {
 	upstreamUses []use
 	filterUses   []use
 	implied      []Upstream
+	isImplied    map[string]bool // names of implied
 }
 
 // use is a name that something refers to.
@@ -57,6 +58,21 @@ func (v value) list() []value {
 	}
 	return out
 }
+
+// few is list for what nobody needs many of, and what is compared with each
+// other: it reports and cuts off what is more.
+func (d *decoder) few(v value) []value {
+	items := v.list()
+	if len(items) > maxFew {
+		d.errorf(items[maxFew], "there are %d here, more than %d", len(items), maxFew)
+		items = items[:maxFew]
+	}
+	return items
+}
+
+// maxFew is how many items a short list has at most: filters of a route,
+// addresses to listen on, methods and conditions of a match.
+const maxFew = 100
 
 func (d *decoder) place(v value) diag.Place {
 	return diag.Place{File: d.name, Line: v.line, Column: v.col, Path: v.path}

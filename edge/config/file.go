@@ -25,8 +25,10 @@ type File struct {
 	Log       Log
 	Admin     Admin
 
-	name   string
-	source []byte
+	name      string
+	source    []byte
+	upstreams map[string]int // indices by name
+	filters   map[string]int
 }
 
 // Diag returns an empty list of problems that knows the text of the file, for
@@ -42,22 +44,30 @@ func (f *File) Name() string { return f.name }
 
 // Upstream returns the upstream of that name, or nil.
 func (f *File) Upstream(name string) *Upstream {
-	for i := range f.Upstreams {
-		if f.Upstreams[i].Name == name {
-			return &f.Upstreams[i]
-		}
+	if i, ok := f.upstreams[name]; ok {
+		return &f.Upstreams[i]
 	}
 	return nil
 }
 
 // Filter returns the filter of that name, or nil.
 func (f *File) Filter(name string) *Filter {
-	for i := range f.Filters {
-		if f.Filters[i].Name == name {
-			return &f.Filters[i]
-		}
+	if i, ok := f.filters[name]; ok {
+		return &f.Filters[i]
 	}
 	return nil
+}
+
+// index makes Upstream and Filter find what the file has.
+func (f *File) index() {
+	f.upstreams = make(map[string]int, len(f.Upstreams))
+	for i := range f.Upstreams {
+		f.upstreams[f.Upstreams[i].Name] = i
+	}
+	f.filters = make(map[string]int, len(f.Filters))
+	for i := range f.Filters {
+		f.filters[f.Filters[i].Name] = i
+	}
 }
 
 // Listen is where sites are reached whose keys name no address. What is not

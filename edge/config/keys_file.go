@@ -199,7 +199,7 @@ func listenKeys() object[Listen] {
 	at := func(name, doc string, where func(*Listen) *[]Address) key[Listen] {
 		return key[Listen]{name, "", listOf(listenForm), doc, func(d *decoder, v value, l *Listen) {
 			to := where(l)
-			for _, item := range v.list() {
+			for _, item := range d.few(v) {
 				a := Address{Place: d.place(item), Network: "tcp"}
 				s, ok := d.text(item, "an address like :80")
 				if !ok {
@@ -267,7 +267,7 @@ func compressKeys() object[Compress] {
 	return object[Compress]{"compress", "How answers are compressed.", []key[Compress]{
 		{"prefer", "[br, zstd, gzip]", listOf(wordForm(codings...)), "The codings that may be used, the favourite first. It decides where a client takes several alike.", func(d *decoder, v value, c *Compress) {
 			c.Prefer = nil
-			for _, item := range v.list() {
+			for _, item := range d.few(v) {
 				var s string
 				word(d, item, &s, codings, codings)
 				if s != "" && slices.Contains(c.Prefer, s) {
@@ -294,7 +294,7 @@ func compressKeys() object[Compress] {
 
 func (d *decoder) mediaTypes(v value, c *Compress) {
 	c.Types = nil
-	for _, item := range v.list() {
+	for _, item := range d.few(v) {
 		s, ok := d.text(item, "a media type")
 		if !ok {
 			continue
@@ -337,7 +337,7 @@ func limitsKeys() object[Limits] {
 func logKeys() object[Log] {
 	names := func(to *[]string, d *decoder, v value) {
 		*to = nil
-		for _, item := range v.list() {
+		for _, item := range d.few(v) {
 			s, ok := d.text(item, "the name of a field")
 			switch {
 			case !ok:

@@ -242,6 +242,7 @@ func (d *decoder) checkNames(f *File) {
 			known[h] = true
 		}
 		slices.Sort(have)
+		missing := 0
 		for _, u := range uses {
 			if known[u.name] {
 				continue
@@ -251,6 +252,10 @@ func (d *decoder) checkNames(f *File) {
 				shown = "of the name in " + shorten(u.at.text)
 			}
 			p := d.errorf(u.at, "no %s %s%s", kind, shown, diag.Have(have))
+			// A hint looks at all names; nobody reads more than are shown.
+			if missing++; missing > diag.MaxShown {
+				continue
+			}
 			if p.Hint = diag.DidYouMean(u.name, have); p.Hint == "" && !d.reference(u.at) {
 				p.Hint = hint(u.name)
 			}

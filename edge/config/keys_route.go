@@ -128,7 +128,7 @@ func retryKeys() object[Retry] {
 	return object[Retry]{"retry", "Another try at another endpoint.", []key[Retry]{
 		{"times", "1", numberForm(0, 10), "How many further tries there are.", func(d *decoder, v value, r *Retry) { d.number(v, &r.Times, 0, 10) }},
 		{"on", "connect", listOf(wordForm("connect")), "After what: `connect`, that the connection could not be made.", func(d *decoder, v value, r *Retry) {
-			for _, item := range v.list() {
+			for _, item := range d.few(v) {
 				var ignored bool
 				word(d, item, &ignored, []string{"connect"}, []bool{true})
 			}
@@ -170,7 +170,11 @@ func (d *decoder) target(v value) string {
 	if e.Network == "unix" {
 		name = "unix:" + e.Address
 	}
-	if !slices.ContainsFunc(d.implied, func(u Upstream) bool { return u.Name == name }) {
+	if !d.isImplied[name] {
+		if d.isImplied == nil {
+			d.isImplied = make(map[string]bool)
+		}
+		d.isImplied[name] = true
 		u := newUpstream(d.place(v), name)
 		u.Implied, u.Endpoints = true, []Endpoint{e}
 		d.implied = append(d.implied, u)
@@ -302,7 +306,7 @@ func (d *decoder) by(v value) By {
 // filters adds the filters of v to those that were inherited.
 func (d *decoder) filters(v value, to *[]string) {
 	out := slices.Clip(*to)
-	for _, item := range v.list() {
+	for _, item := range d.few(v) {
 		name, ok := d.text(item, "the name of a filter")
 		switch {
 		case !ok:
@@ -380,6 +384,10 @@ func whenKeys() object[When] {
 func (d *decoder) conditions(v value, lower bool) []Pair {
 	if v.kind != mapping {
 		d.wants(v, "a map of names to values")
+		return nil
+	}
+	if len(v.entries) > maxFew {
+		d.errorf(v, "there are %d conditions here, more than %d", len(v.entries), maxFew)
 		return nil
 	}
 	var out []Pair

@@ -229,6 +229,7 @@ func (d *decoder) nameRoutes(s *siteDraft) {
 		}
 		taken[r.Name] = i
 	}
+	next := make(map[string]int) // number of the next route with that match
 	for i := range s.Routes {
 		r := &s.Routes[i]
 		if r.Name != "" {
@@ -238,13 +239,10 @@ func (d *decoder) nameRoutes(s *siteDraft) {
 		if len(r.Match.Methods) > 0 {
 			base = strings.Join(r.Match.Methods, ",") + " " + base
 		}
+		// No name that is written holds a slash, so that these cannot clash.
 		r.Name = base
-		for n := 2; ; n++ {
-			if _, ok := taken[r.Name]; !ok {
-				break
-			}
-			r.Name = fmt.Sprintf("%s #%d", base, n)
+		if next[base]++; next[base] > 1 {
+			r.Name = fmt.Sprintf("%s #%d", base, next[base])
 		}
-		taken[r.Name] = i
 	}
 }

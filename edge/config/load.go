@@ -101,5 +101,6 @@ func Parse(name string, src []byte, o Options) (*File, *diag.List) {
 		return nil, problems
 	}
 	f.name, f.source = name, src
+	f.index()
 	return f, problems
 }

@@ -22,6 +22,9 @@ func parseMatch(s string) (Match, error) {
 	}
 	path = strings.TrimLeft(path, " ")
 	if ok {
+		if strings.Count(methods, ",") >= maxFew {
+			return m, fmt.Errorf("a match has at most %d methods", maxFew)
+		}
 		for name := range strings.SplitSeq(methods, ",") {
 			if err := checkMethod(name); err != nil {
 				return m, err

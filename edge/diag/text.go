@@ -81,7 +81,7 @@ func (l *List) Write(w io.Writer, colour bool) error {
 			tint = yellow
 		}
 		if s := p.Place.String(); s != "" {
-			b.WriteString(paint(bold, s) + ": ")
+			b.WriteString(paint(bold, printable(s)) + ": ")
 		}
 		if p.Place.Path != "" {
 			b.WriteString(printable(p.Place.Path) + ": ")
