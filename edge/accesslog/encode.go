@@ -18,9 +18,7 @@ type encoder struct {
 // exchange appends the line of x.
 func (e *encoder) exchange(x *edge.Exchange, now time.Time, fields []field) {
 	req, r := &x.Request, &x.Record
-	e.b = append(e.b, `{"ts":"`...)
-	e.b = r.Start.UTC().AppendFormat(e.b, "2006-01-02T15:04:05.000Z")
-	e.b = append(e.b, '"')
+	e.time(r.Start)
 	e.text(`,"id":`, r.ID)
 	e.text(`,"site":`, r.Site)
 	e.text(`,"route":`, r.Route)
@@ -54,6 +52,26 @@ func (e *encoder) exchange(x *edge.Exchange, now time.Time, fields []field) {
 	}
 	e.fields(&req.Fields, fields)
 	e.b = append(e.b, '}', '\n')
+}
+
+// time appends RFC 3339 by hand: AppendFormat would read its layout for each line.
+func (e *encoder) time(t time.Time) {
+	t = t.UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	ms := t.Nanosecond() / 1e6
+	e.b = append(e.b, `{"ts":"0000-00-00T00:00:00.000Z"`...)
+	digits := e.b[len(e.b)-len(`0000-00-00T00:00:00.000Z"`):]
+	two := func(at, n int) { digits[at], digits[at+1] = byte('0'+n/10%10), byte('0'+n%10) }
+	two(0, year/100)
+	two(2, year)
+	two(5, int(month))
+	two(8, day)
+	two(11, hour)
+	two(14, minute)
+	two(17, second)
+	two(20, ms/10)
+	digits[22] = byte('0' + ms%10)
 }
 
 // text appends a member, unless its value is empty.
