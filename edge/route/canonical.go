@@ -112,7 +112,7 @@ func Canonical(path string, scratch []byte) (Path, error) {
 // segment. Names like .well-known do not.
 func mayBeDots(s string) bool {
 	s = strings.TrimPrefix(s[1:], ".")
-	return s == "" || strings.IndexByte("/;%\\", s[0]) >= 0
+	return s == "" || strings.IndexByte("/;%", s[0]) >= 0
 }
 
 // unhex returns the octet that the three characters at path[i:] encode.

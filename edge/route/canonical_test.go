@@ -199,7 +199,10 @@ func TestLookupPath(t *testing.T) {
 	check("/api/5/private", "/api/{id}/private")
 	check("/api/5%2Fprivate", "refused")
 	check("/api//5/private", "refused")
-	check("/files%2F..;%2Fadmin/x", "refused") // two liberties at once
-	check("/page;id=1", "/")                   // parameters of other segments are the origin's
+	check("/files%2F..;%2Fadmin/x", "refused")
+	check("/%2Fadmin/x", "refused") // two liberties at once
+	check("/x%2F..;/admin/x", "refused")
+	check("/x\\..;/admin/x", "refused")
+	check("/page;id=1", "/") // parameters of other segments are the origin's
 	check("*", "/")
 }

@@ -51,7 +51,6 @@ func (t *Table[T]) find(req *edge.Request, path string, caps *Captures) *rule[T]
 		return nil
 	}
 	caps.names = r.names
-	clear(caps.values[len(r.names):])
 	return r
 }
 
@@ -72,7 +71,7 @@ func (n *node[T]) find(req *edge.Request, rest string, caps *Captures, captured 
 		}
 	}
 	r := first(n.below, req)
-	if r != nil && captured < len(r.names) {
+	if r != nil {
 		caps.values[captured] = rest
 	}
 	return r

@@ -140,10 +140,31 @@ func TestLookup(t *testing.T) {
 	none := mustNew(t, "/a", "POST /b")
 	var caps Captures
 	for _, path := range []string{"/", "/b", "/a/", "*"} {
+		mustNew(t, "/{x...}").Lookup(get(""), "/left/over", &caps)
 		if got, ok := none.Lookup(get(""), path, &caps); ok || caps.Len() != 0 {
 			t.Errorf("%s: got %q", path, got)
 		}
 	}
+}
+
+func TestMaxCaptures(t *testing.T) {
+	table := mustNew(t, "/", "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}", "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/x", "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/*")
+	check := func(path, want, last string) {
+		t.Helper()
+		var caps Captures
+		got, _ := table.Lookup(get(""), path, &caps)
+		value := ""
+		if n := caps.Len(); n > 0 {
+			_, value = caps.At(n - 1)
+		}
+		if got != want || value != last {
+			t.Errorf("%s: got %q, the last %q, want %q, %q", path, got, value, want, last)
+		}
+	}
+	check("/1/2/3/4/5/6/7/8", "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}", "8")
+	check("/1/2/3/4/5/6/7/8/x", "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/{h}/x", "8")
+	check("/1/2/3/4/5/6/7/8/9", "/{a}/{b}/{c}/{d}/{e}/{f}/{g}/*", "8/9")
+	check("/1/2/3/4/5/6//8/9", "/", "")
 }
 
 func TestConditions(t *testing.T) {

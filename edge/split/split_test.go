@@ -118,6 +118,7 @@ func TestSetCookie(t *testing.T) {
 	}
 	check("http", false)
 	check("https", true)
+	check("", false) // over http in doubt: a browser drops a Secure cookie there
 
 	x := request()
 	mustNew(t, Config{Name: "a", Arms: []Arm{{"b", 100 * percent}}, Remember: 90 * time.Second}).Remember(x, 0)

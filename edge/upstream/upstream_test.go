@@ -523,7 +523,7 @@ func TestValidate(t *testing.T) {
 // end nothing is in flight, and everything is counted.
 func TestConcurrent(t *testing.T) {
 	for _, policy := range []balance.Policy{balance.RoundRobin, balance.LeastRequests} {
-		p, f := newPool(t, Config{Balance: policy, Retries: 2, Suspend: time.Microsecond}, "a", "b", "c", "z backup")
+		p, f := newPool(t, Config{Balance: policy, Retries: 2, Suspend: 1}, "a", "b", "c", "z backup")
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		tries, failures := 0, 0
