@@ -68,7 +68,7 @@ func (r *reader) Read(p []byte) (n int, err error) {
 // WriteTo implements [io.WriterTo].
 func (r *reader) WriteTo(w io.Writer) (n int64, err error) {
 	for r.left > 0 {
-		m, err := w.Write(r.take(maxBlock))
+		m, err := w.Write(r.take(maxSlab))
 		n += int64(m)
 		if err != nil {
 			return n, err
@@ -179,7 +179,7 @@ func (s *shard) keep(r ref, coding string, b []byte) {
 func (s *shard) copyIn(owner ref, head, b []byte) ref {
 	var first, last ref
 	for first == 0 || len(b) > 0 {
-		r := s.allocData(min(len(head)+len(b), maxData), owner)
+		r := s.allocData(min(len(head)+len(b), s.slabs.most), owner)
 		if r == 0 {
 			s.freeChain(first)
 			return 0

@@ -57,9 +57,10 @@ func (c Config) withDefaults() Config {
 }
 
 // shards returns how many shards the store has: a power of two, four to a
-// processor, but so few that each holds two of the largest entries and 4 MiB.
+// processor, but so few that each holds two of the largest entries and 128 of the
+// largest slabs.
 func (c Config) shards() int {
-	most := min(c.Memory/(2*c.Entry), c.Memory/minMemory, int64(4*runtime.GOMAXPROCS(0)), 256)
+	most := min(c.Memory/(2*c.Entry), c.Memory/(128*maxSlab), int64(4*runtime.GOMAXPROCS(0)), 256)
 	return 1 << (bits.Len64(uint64(max(most, 1))) - 1)
 }
 

@@ -37,10 +37,11 @@ func (l *fill) begin(f *forward, v *verdict, change uint32) bool {
 	x := t.x
 	res := &x.Response
 	content := edge.Bytes(res.Body)
-	known := max(0, min(res.Length, int64(maxData)))
+	most := f.shard.slabs.most
+	known := max(0, min(res.Length, int64(most)))
 	buf := bufpool.Get(2<<10 + int(known))
 	buf, ok := appendHead(buf[:metaSize], f.key, x.Record.Arm, &res.Fields, &t.request)
-	if !ok {
+	if !ok || len(buf) > most {
 		bufpool.Put(buf)
 		return false
 	}
@@ -97,7 +98,7 @@ func (l *fill) write(p []byte) {
 	switch {
 	case l.total > l.state.store.entry, l.length >= 0 && l.total > l.length:
 		l.drop()
-	case l.rec == 0 && len(l.buf)+len(p) <= maxData:
+	case l.rec == 0 && len(l.buf)+len(p) <= l.shard.slabs.most:
 		l.buf = appendPooled(l.buf, p)
 	case l.rec == 0:
 		l.shard.mu.Lock()
@@ -128,7 +129,7 @@ func (l *fill) extend(p []byte) bool {
 			l.used += n
 			continue
 		}
-		size := int64(maxData)
+		size := int64(s.slabs.most)
 		if l.length >= 0 {
 			size = min(size, l.length-l.written())
 		}
@@ -226,7 +227,7 @@ func (l *fill) drop() {
 }
 
 // appendHead appends what follows meta in a head, and sets the lengths of its
-// parts; false if it is too long for a block.
+// parts; false if nothing selects the response.
 func appendHead(b, key []byte, arm string, response, request *edge.Fields) ([]byte, bool) {
 	clear(b[:metaSize])
 	if len(arm) > 1<<16-1 {
@@ -253,7 +254,7 @@ func appendHead(b, key []byte, arm string, response, request *edge.Fields) ([]by
 	}
 	m := metaOf(b)
 	m.vary, m.fields = uint32(len(vary)), uint32(len(b)-start)
-	return b, len(b) <= maxData
+	return b, true
 }
 
 // write sets what a head says about its response.
@@ -345,7 +346,7 @@ func (f *forward) replace(v *verdict) bool {
 		v.write(buf, t.store.since(f.came), int(metaOf(old).status))
 		m.key, m.arm, m.length = metaOf(old).key, metaOf(old).arm, metaOf(old).length
 		buf = appendPooled(buf, contentOf(old))
-		ok = len(buf) <= maxData && f.shard.replaceHead(t.found.rec, buf)
+		ok = len(buf) <= f.shard.slabs.most && f.shard.replaceHead(t.found.rec, buf)
 	}
 	bufpool.Put(buf)
 	return ok

@@ -48,9 +48,6 @@ type block struct {
 
 const blockHeader = int(unsafe.Sizeof(block{}))
 
-// maxData is the most data that lies in one piece.
-const maxData = maxBlock - blockHeader
-
 // meta begins the data of a head. The key, the selecting fields, the field lines
 // and, if it lies in the head, the content follow in this order.
 type meta struct {

@@ -31,7 +31,7 @@ type shard struct {
 }
 
 func newShard(limit int64, variants int) (*shard, error) {
-	b, err := newSlabs(int(limit / slabSize))
+	b, err := newSlabs(limit)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func newShard(limit int64, variants int) (*shard, error) {
 // size returns the bytes that are taken: by slabs, even if blocks of theirs are
 // free, and by the index.
 func (s *shard) size() int64 {
-	return int64(s.slabs.assigned())*slabSize + int64(s.index.Len())*indexCost
+	return int64(s.slabs.assigned()*s.slabs.slab) + int64(s.index.Len())*indexCost
 }
 
 // alloc returns a block of class c, for which it evicts what has not been used for
@@ -53,7 +53,7 @@ func (s *shard) alloc(c int) ref {
 		if r := s.slabs.take(c); r != 0 {
 			return r
 		}
-		if s.size()+slabSize <= s.limit && s.slabs.grow(c) {
+		if s.size()+int64(s.slabs.slab) <= s.limit && s.slabs.grow(c) {
 			continue
 		}
 		if !s.compact() && !s.evict() {

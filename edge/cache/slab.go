@@ -9,19 +9,20 @@ import (
 
 // Memory is cut into slabs of one size, and a slab into blocks of one class. The
 // classes are fractions of a slab, four to each doubling, so that about a tenth
-// of a block is unused on average. A slab without a block in use can become one of
+// of a block is unused on average. There are at least 128 slabs, some five to a
+// class, so that little is lost in slabs that are used in part. A slab without a block in use can become one of
 // any class. If a class runs out of slabs while another has blocks to spare, the
 // blocks in use of one of its slabs are moved to others, so that memory which was
 // filled with small entries can be had back for large ones, and the other way
 // round, in the order of eviction.
 const (
-	slabSize = 256 << 10
-	unit     = 64 // bytes; blocks begin at multiples of it
+	maxSlab = 256 << 10
+	minSlab = 32 << 10
+	unit    = 64 // bytes; blocks begin at multiples of it
 
 	recordClass = 0 // records, which never move
 	recordSize  = 128
-	minBlock    = slabSize / 1024
-	maxBlock    = slabSize / 3 / unit * unit
+	minBlock    = 256
 )
 
 // ref names a block: its place in units, from 1. 0 is none.
@@ -47,6 +48,8 @@ type slab struct {
 // slabs hands out blocks of one shard's memory. The shard's lock guards it.
 type slabs struct {
 	mem     []byte
+	slab    int // bytes of a slab
+	most    int // bytes of data that lie in one piece at most
 	classes []class
 	slabs   []slab
 	empty   []uint32 // slabs of no class that have been of one
@@ -54,28 +57,39 @@ type slabs struct {
 	used    int64    // bytes of the blocks in use
 }
 
-// newSlabs returns n slabs.
-func newSlabs(n int) (*slabs, error) {
-	mem, err := reserve(n * slabSize)
+// newSlabs returns slabs of n bytes, which are at least 128 of the smallest slabs.
+func newSlabs(n int64) (*slabs, error) {
+	size := maxSlab
+	for size > minSlab && n/int64(size) < 128 {
+		size /= 2
+	}
+	count := int(n / int64(size))
+	mem, err := reserve(count * size)
 	if err != nil {
 		return nil, err
 	}
-	return &slabs{mem: mem, classes: newClasses(), slabs: make([]slab, n)}, nil
+	classes := newClasses(size)
+	return &slabs{
+		mem: mem, slab: size, most: classes[len(classes)-1].size - blockHeader,
+		classes: classes, slabs: make([]slab, count),
+	}, nil
 }
 
-// newClasses returns the classes: that of records, and those of data from the
-// smallest on.
-func newClasses() []class {
-	list := []class{{size: recordSize, per: slabSize / recordSize}}
-	parts := slabSize / minBlock
+// newClasses returns the classes of slabs of a size: that of records, and those of
+// data from the smallest on.
+func newClasses(size int) []class {
+	list := []class{{size: recordSize, per: size / recordSize}}
+	parts := size / minBlock
 	for step := parts / 8; parts > 8; parts -= step {
 		if parts == 4*step {
 			step /= 2
 		}
-		list = append(list, class{size: slabSize / parts / unit * unit, per: parts})
+		if c := (class{size: size / parts / unit * unit, per: parts}); c.size > list[len(list)-1].size {
+			list = append(list, c)
+		}
 	}
 	for ; parts >= 3; parts-- {
-		list = append(list, class{size: slabSize / parts / unit * unit, per: parts})
+		list = append(list, class{size: size / parts / unit * unit, per: parts})
 	}
 	return list
 }
@@ -107,13 +121,21 @@ func (s *slabs) take(c int) ref {
 		return 0
 	}
 	number := k.partial[len(k.partial)-1]
+	if c == recordClass {
+		// What cannot be moved fills the fullest slab, so that others become empty.
+		for _, n := range k.partial {
+			if s.slabs[n].live > s.slabs[number].live {
+				number = n
+			}
+		}
+	}
 	b := &s.slabs[number]
 	var r ref
 	if b.free != 0 {
 		r = b.free
 		b.free = ref(binary.LittleEndian.Uint32(s.at(r, 4)))
 	} else {
-		r = refAt(int(number)*slabSize + int(b.carved)*k.size)
+		r = refAt(int(number)*s.slab + int(b.carved)*k.size)
 		b.carved++
 	}
 	b.live++
@@ -214,13 +236,13 @@ func (s *slabs) slack(pass func(number uint32) bool) (number uint32, ok bool) {
 func (s *slabs) inUse(number uint32, visit func(r ref) bool) {
 	b := &s.slabs[number]
 	k := &s.classes[b.class]
-	var free [slabSize / minBlock / 64]uint64
+	var free [maxSlab / recordSize / 64]uint64
 	for r := b.free; r != 0; r = ref(binary.LittleEndian.Uint32(s.at(r, 4))) {
-		i := (r.offset() - int(number)*slabSize) / k.size
+		i := (r.offset() - int(number)*s.slab) / k.size
 		free[i/64] |= 1 << (i % 64)
 	}
 	for i := range int(b.carved) {
-		if free[i/64]&(1<<(i%64)) == 0 && !visit(refAt(int(number)*slabSize+i*k.size)) {
+		if free[i/64]&(1<<(i%64)) == 0 && !visit(refAt(int(number)*s.slab+i*k.size)) {
 			return
 		}
 	}
@@ -228,7 +250,7 @@ func (s *slabs) inUse(number uint32, visit func(r ref) bool) {
 
 func refAt(offset int) ref              { return ref(offset/unit + 1) }
 func (r ref) offset() int               { return int(r-1) * unit }
-func (s *slabs) slabOf(r ref) uint32    { return uint32(r.offset() / slabSize) }
+func (s *slabs) slabOf(r ref) uint32    { return uint32(r.offset() / s.slab) }
 func (s *slabs) at(r ref, n int) []byte { o := r.offset(); return s.mem[o : o+n : o+n] }
 
 // size returns the size of the block r in bytes.
