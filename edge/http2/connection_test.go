@@ -373,7 +373,15 @@ func TestDrain(t *testing.T) {
 		t.Errorf("Wait = %v", err)
 	}
 	// Those that come now are told at once.
-	late := dial(t, addr)
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(deadline))
+	late := attach(t, c)
+	c.Write([]byte(http2.ClientPreface))
+	late.check(late.fr.WriteSettings())
 	late.goAway()
 }
 
