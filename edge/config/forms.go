@@ -57,7 +57,7 @@ var (
 		{"enum": []any{"on", "off", "yes", "no", true, false}},
 		{"$ref": reference},
 	}}}
-	nullForm    = form{words: "nothing, where the site says where requests go", schema: schema{"type": "null"}}
+	nullForm    = form{words: "nothing", schema: schema{"type": "null"}}
 	offForm     = form{words: "`off`", schema: schema{"enum": []any{"off", "no", false}}}
 	textForm    = form{words: "a text", schema: schema{"type": []string{"string", "number", "boolean"}}}
 	listenForm  = anyText("an address like `:80`, `127.0.0.1:8080`, `[::1]:443`")
@@ -104,6 +104,12 @@ func or(forms ...form) form {
 	}
 	out.words, out.schema = strings.Join(words, "; or "), schema{"anyOf": schemas}
 	return out
+}
+
+// called is f in words of its own.
+func called(words string, f form) form {
+	f.words = words
+	return f
 }
 
 // schema returns the JSON Schema of a map with these keys.

@@ -221,6 +221,9 @@ func parseListen(s string) (string, error) {
 		if host, err = parseHost(host, false); err != nil {
 			return "", err
 		}
+		if port == "" && checkListenPort(host) == nil {
+			return "", &hinted{"it has no colon", fmt.Sprintf("write %q", ":"+host)}
+		}
 		if bindHost(host) == "" {
 			return "", &hinted{"one listens on an IP address, not on a name", `write ":80", or "127.0.0.1:80"`}
 		}

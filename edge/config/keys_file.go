@@ -31,6 +31,9 @@ type grammar struct {
 	upstream object[Upstream]
 	endpoint object[Endpoint]
 	filter   object[Filter]
+
+	endpoints form // of one endpoint, or several
+
 	tls      object[TLS]
 	cert     object[Certificate]
 	internal object[Internal]
@@ -66,7 +69,9 @@ func newGrammar() *grammar {
 	}
 	g.internal = internalKeys(g.cert)
 	g.tls = tlsKeys(g.cert, g.internal)
-	g.upstream = upstreamKeys(listOf(or(scalarForm("an address, with `weight N` and `backup` behind it", `^\S+( +weight +[0-9]+| +backup)*$`), mapForm(g.endpoint.section("address")))))
+	g.endpoints = called("an endpoint: an address, with `weight N` and `backup` behind it, or a map ([endpoint](#endpoint)); or a list of them",
+		listOf(or(scalarForm("", `^\S+( +weight +[0-9]+| +backup)*$`), mapForm(g.endpoint.section("address")))))
+	g.upstream = upstreamKeys(g.endpoints)
 	g.settings = g.routeKeys()
 	g.route = g.routeObject()
 	g.site = g.siteKeys()
@@ -98,10 +103,10 @@ func (g *grammar) fileKeys() object[fileDraft] {
 			}},
 		{"state", "$XDG_STATE_HOME/sluice, else /var/lib/sluice", pathForm, "The directory of what outlives a restart: the internal authority, uploaded modules, history.",
 			func(d *decoder, v value, f *fileDraft) { f.State, _ = d.path(v) }},
-		{"sites", "", freeForm("hosts", or(targetForm, mapForm(g.site.section()))),
+		{"sites", "", called("a map of hosts to a target, or a map: [site](#site)", freeForm("hosts", or(targetForm, mapForm(g.site.section())))),
 			"The sites. A key is a host, `*.example.com` for all below one, `*` for any, or `http://HOST:PORT` or `https://HOST:PORT`, which binds that address and matches the host with and without the port.",
 			func(_ *decoder, v value, f *fileDraft) { f.sites = &v }},
-		{"upstreams", "", freeForm("names", or(listOf(or(scalarForm("an address, with `weight N` and `backup` behind it", `^\S+( +weight +[0-9]+| +backup)*$`), mapForm(g.endpoint.section("address")))), mapForm(g.upstream.section("endpoints")))),
+		{"upstreams", "", called("a map of names to an endpoint, a list of endpoints, or a map: [upstream](#upstream)", freeForm("names", or(g.endpoints, mapForm(g.upstream.section("endpoints"))))),
 			"The pools of endpoints that routes name.",
 			func(d *decoder, v value, f *fileDraft) { d.upstreams(v, &f.File) }},
 		{"filters", "", freeForm("names", mapForm(g.filter.section("wasm"))), "The filters that routes name.",

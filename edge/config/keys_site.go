@@ -20,7 +20,8 @@ func (g *grammar) siteKeys() object[siteDraft] {
 			func(d *decoder, v value, s *siteDraft) { d.nameOf(v, &s.Name) }},
 		{"aliases", "", listOf(anyText("a host, or one like `*.example.com`")), "Other hosts, which are redirected (308) to the site.",
 			func(d *decoder, v value, s *siteDraft) { d.aliases(v, &s.Site) }},
-		{"routes", "", freeForm("matches", or(nullForm, targetForm, listOf(or(targetForm, mapForm(g.route.section()))))),
+		{"routes", "", called("a map of matches to routes: a target, a map ([route](#route)), a list of those, or nothing where the site has a target",
+			freeForm("matches", or(nullForm, listOf(or(targetForm, mapForm(g.route.section())))))),
 			"What the site does with which requests. A key is a match: `[METHOD[,METHOD] ]PATH`, where PATH is `/exact`, `/prefix/*`, `/users/{id}`, `/files/{path...}`, or `/` for everything else. " +
 				"The most specific match wins, whatever the order. A list holds several routes of one match, of which `when` makes one more specific.",
 			func(_ *decoder, v value, s *siteDraft) { s.routes = &v }},
@@ -103,8 +104,7 @@ func (d *decoder) sites(v value, f *File, base Settings) {
 
 // name makes the name of a site that gives itself none.
 func (k siteKey) name() string {
-	name := strings.ReplaceAll(strings.Trim(k.host, "[]"), "*", "any")
-	name = strings.Trim(strings.ReplaceAll(name, ":", "-"), "-")
+	name := strings.ReplaceAll(k.host, "*", "any")
 	switch {
 	case k.port != "":
 		name += "-" + k.port

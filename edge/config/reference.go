@@ -55,6 +55,38 @@ func Reference() string {
 	return b.String()
 }
 
+// example is a file that shows how things look; a test reads it.
+const example = `sites:
+  example.com:
+    aliases: [www.example.com]
+    filters: [security]
+    cache: 10m
+    routes:
+      /: shop
+      /api/*: { to: api, timeout: 10s, cache: off }
+      POST /login: { to: api, filters: [throttle], body: 64KB }
+      /old/*: { redirect: /new/$1 }
+      /checkout/*:
+        split: { shop: 95%, shop-v2: 5% }
+        by: cookie sid
+      /beta:
+        - { when: { header: { X-Beta: "1" } }, to: shop-v2 }
+        - shop
+  api.example.com: api
+
+upstreams:
+  shop: [10.0.0.11:8080, 10.0.0.12:8080 weight 2, 10.0.9.1:8080 backup]
+  shop-v2: 10.0.1.11:8080
+  api: { endpoints: "unix:/run/api.sock", balance: least-requests }
+
+filters:
+  security: { wasm: filters/security.wasm, config: { csp: "default-src 'self'" } }
+  throttle: { wasm: filters/throttle.wasm, memory: 16MB, timeout: 5ms, on-error: skip }
+
+tls: { certificates: { cert: example.com.pem, key: example.com.key } }
+limits: { stalled: 20s }
+`
+
 const referenceIntro = `# The configuration file
 
 This page is generated from the code that reads the file.
@@ -62,6 +94,10 @@ This page is generated from the code that reads the file.
 The file is YAML: one document, UTF-8, of at most 16 MiB, without anchors, aliases, tags and merge keys. The shortest is
 
 ` + "```yaml\nsites: { example.com: 127.0.0.1:3000 }\n```" + `
+
+and a longer one
+
+` + "```yaml\n" + example + "```" + `
 
 Unknown keys, names that nothing defines and routes of which neither is more specific are errors, and all of them are
 told at once. Where a list stands, one value may stand alone. A value may stand elsewhere: ` + "`env:NAME`" + ` takes it from the

@@ -181,3 +181,74 @@ func TestReference(t *testing.T) {
 		t.Errorf("%d sections, want 18 at least: %v", len(seen), seen)
 	}
 }
+
+// TestExample wants the example of the reference to be a good file, for the
+// schema too.
+func TestExample(t *testing.T) {
+	f := parse(t, example)
+	if len(f.Sites) != 2 || len(f.Upstreams) != 3 || len(f.Filters) != 2 {
+		t.Errorf("got %+v", f)
+	}
+	if err := validate(t, compileSchema(t), []byte(example)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestReferenceDefaults writes out each default that the reference tells, and
+// wants nothing to change by that.
+func TestReferenceDefaults(t *testing.T) {
+	plain := map[string]string{}
+	for _, name := range []string{"the file", "tls", "internal", "compress", "cache", "limits", "log", "admin"} {
+		plain[name] = "sites: { x: { respond: 200 } }\n%s"
+	}
+	for name, in := range map[string]string{"tls": "tls", "compress": "compress", "cache": "cache", "limits": "limits", "log": "log", "admin": "admin"} {
+		plain[name] = strings.Replace(plain[name], "%s", in+": { %s }", 1)
+	}
+	plain["internal"] = "sites: { x: { respond: 200 } }\ntls: { internal: { %s } }"
+	plain["site"] = "sites: { x: { split: { 'a:1': 100%% }, %s } }"
+	plain["route"] = "sites: { x: { routes: { /: { split: { 'a:1': 100%% }, %s } } } }"
+	plain["timeout"] = "sites: { x: { respond: 200, timeout: { %s } } }"
+	plain["retry"] = "sites: { x: { respond: 200, retry: { %s } } }"
+	plain["redirect"] = "sites: { x: { redirect: { to: /, %s } } }"
+	plain["respond"] = "sites: { x: { respond: { %s } } }"
+	plain["upstream"] = "sites: { x: a }\nupstreams: { a: { endpoints: 'a:1', %s } }"
+	plain["connections"] = "sites: { x: a }\nupstreams: { a: { endpoints: 'a:1', connections: { %s } } }"
+	plain["endpoint"] = "sites: { x: a }\nupstreams: { a: [{ address: 'a:1', %s }] }"
+	plain["filter"] = "sites: { x: { respond: 200, filters: f } }\nfilters: { f: { wasm: f.wasm, %s } }"
+
+	// What stands there is a description, not a value.
+	described := map[string]bool{
+		"listen": true, "state": true, "name": true, "types": true, "ca": true, "client-stalled": true,
+	}
+	checked := 0
+	queue := []*section{newGrammar().file.section()}
+	seen := map[string]bool{}
+	for len(queue) > 0 {
+		s := queue[0]
+		queue = queue[1:]
+		if seen[s.name] {
+			continue
+		}
+		seen[s.name] = true
+		for _, k := range s.keys {
+			queue = append(queue, k.form.maps...)
+			if k.def == "" || described[k.name] && s.name != "admin" {
+				continue
+			}
+			in, ok := plain[s.name]
+			if !ok {
+				t.Errorf("no file to try the default of %s.%s in", s.name, k.name)
+				continue
+			}
+			with := parse(t, fmt.Sprintf(in, k.name+": "+k.def))
+			without := parse(t, strings.Replace(fmt.Sprintf(in, ""), ", }", " }", 1))
+			if got, want := dump(t, with), dump(t, without); got != want {
+				t.Errorf("%s.%s: %s is told to be the default; got %s, want %s", s.name, k.name, k.def, got, want)
+			}
+			checked++
+		}
+	}
+	if checked < 35 {
+		t.Errorf("%d defaults checked, want 35 at least", checked)
+	}
+}
