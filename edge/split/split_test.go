@@ -392,3 +392,21 @@ func BenchmarkAssign(b *testing.B) {
 		})
 	}
 }
+
+func FuzzParseBy(f *testing.F) {
+	for _, s := range []string{"cookie", "cookie sid", "header X-User", "client", "chance", "cookie  sid", "header a b"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		by, err := ParseBy(s)
+		if err != nil {
+			return
+		}
+		if again, err := ParseBy(by.String()); again != by || err != nil {
+			t.Fatalf("%q is %+v, which is written %q, which is %+v, %v", s, by, by, again, err)
+		}
+		if _, err := New(Config{Arms: []Arm{{"a", rollout.Whole}}, By: by}); err != nil {
+			t.Fatalf("%q is accepted, and then: %v", s, err)
+		}
+	})
+}
