@@ -1,6 +1,9 @@
 package edge
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestCookie(t *testing.T) {
 	check := func(name, want string, wantOK bool, lines ...string) {
@@ -27,4 +30,25 @@ func TestCookie(t *testing.T) {
 	check("sid", "", false, "Sid=1") // case-sensitive
 	check("sid", "", false, "xsid=1; sid; sidx=2")
 	check("sid", "4", true, ";; ; =; sid=4;")
+}
+
+// A cookie that is found stands in a line, with its name before it.
+func FuzzCookie(f *testing.F) {
+	for _, s := range []string{"sid=1", "a=b; sid=2", `sid="q"`, "sid", ";;=;sid=", "sid==", "\tsid=1\t;"} {
+		f.Add(s, "sid")
+	}
+	f.Fuzz(func(t *testing.T, line, name string) {
+		var fields Fields
+		fields.Add("Cookie", line)
+		v, ok := fields.Cookie(name)
+		if !ok {
+			if v != "" {
+				t.Fatalf("%q: %q is %q, and is not there", line, name, v)
+			}
+			return
+		}
+		if !strings.Contains(line, name+"="+v) && !strings.Contains(line, name+`="`+v+`"`) || strings.Contains(v, ";") {
+			t.Fatalf("%q: %q is %q", line, name, v)
+		}
+	})
 }
