@@ -33,6 +33,7 @@ const (
 type CA struct {
 	path     string // of the authority's certificate
 	cert     *x509.Certificate
+	chain    [][]byte // what clients need besides: empty for a root, which they have
 	key      crypto.Signer
 	lifetime time.Duration
 
@@ -87,7 +88,11 @@ func Use(certFile, keyFile string, lifetime time.Duration) (*CA, error) {
 	if lifetime <= 0 {
 		lifetime = DefaultLifetime
 	}
-	return &CA{path: certFile, cert: c, key: p.cert.PrivateKey.(crypto.Signer), lifetime: lifetime, leaves: make(map[string]leaf)}, nil
+	ca := &CA{path: certFile, cert: c, key: p.cert.PrivateKey.(crypto.Signer), lifetime: lifetime, leaves: make(map[string]leaf)}
+	if c.CheckSignatureFrom(c) != nil { // an intermediate
+		ca.chain = p.cert.Certificate
+	}
+	return ca, nil
 }
 
 // open returns nil if there is no authority in dir.
@@ -184,7 +189,7 @@ func (ca *CA) sign(name string) (leaf, error) {
 		return leaf{}, err
 	}
 	return leaf{
-		cert:  &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: parsed},
+		cert:  &tls.Certificate{Certificate: append([][]byte{der}, ca.chain...), PrivateKey: key, Leaf: parsed},
 		renew: now.Add(end.Sub(now) * 2 / 3),
 	}, nil
 }

@@ -37,7 +37,7 @@ func create(dir string) error {
 	if err := write(filepath.Join(fresh, "ca.crt"), certPEM, 0o644); err != nil {
 		return err
 	}
-	// An empty directory is replaced, one with files in it is not.
+	os.Remove(dir) // if it is empty
 	err = os.Rename(fresh, dir)
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTEMPTY) {
 		if ca, openErr := open(dir, 0); openErr == nil && ca != nil {
