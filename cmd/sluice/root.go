@@ -85,6 +85,7 @@ Exit codes: 0 done, 1 failed while running, 2 bad usage or bad configuration,
 		newFilter(g),
 		newSplit(g),
 		newStatus(g),
+		newFetch(g),
 		newVersion(g),
 	)
 	return root
