@@ -53,9 +53,9 @@ func (b *builder) filter(c *config.Filter) (*filter, error) {
 	plain := *c
 	plain.Place = diag.Place{}
 	f, _ := keep(b.used.filters, b.s.shared.filters, canonical(plain), func() (*filter, error) {
-		return &filter{name: c.Name, config: c}, nil
+		return newFilter(c), nil
 	})
-	if have := f.current.Load(); have != nil && have.number == current.Number {
+	if f.live.number() == current.Number {
 		return f, nil
 	}
 	v, err := b.s.version(c, current)
@@ -174,14 +174,14 @@ func (s *Server) deployCurrent(name string) (live int, err error) {
 			continue
 		}
 		live = current.Number
-		if have := f.current.Load(); have != nil && have.number == live {
+		if f.live.number() == live {
 			continue
 		}
 		v, err := s.version(f.config, current)
 		if err != nil {
 			return 0, err
 		}
-		f.deploy(v)
+		f.live.deploy(v)
 	}
 	return live, nil
 }
@@ -244,7 +244,7 @@ func (s *Server) describeFilter(name string) api.Filter {
 		if f.name != name {
 			continue
 		}
-		if v := f.acquire(); v != nil {
+		if v := f.live.acquire(); v != nil {
 			st := v.filter.Stats()
 			d.Live, d.Runs = v.number, st.Calls
 			for _, n := range st.Failures {

@@ -54,7 +54,7 @@ func (s *Server) Apply(file *config.File) (problems *diag.List, err error) {
 		e.altSvc = s.bindings[address].altSvc()
 	}
 	for _, p := range b.pending {
-		p.filter.deploy(p.version)
+		p.filter.live.deploy(p.version)
 	}
 	s.secrets.Store(secrets)
 	s.snapshot.Store(snap)

@@ -147,6 +147,9 @@ func (s *Server) Close() error {
 	defer s.mu.Unlock()
 	clear(s.bindings)
 	s.shared.retire(nil)
+	for _, f := range s.shared.filters {
+		f.live.deploy(nil)
+	}
 	if s.store != nil {
 		s.store.Close()
 	}

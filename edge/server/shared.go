@@ -139,16 +139,13 @@ func (n *shared) split(old *shared, saved *saved, site string, c *config.Route) 
 	return s.Split, nil
 }
 
-// retire ends what next does not refer to any more; nil refers to nothing.
+// retire ends what next does not refer to any more; nil refers to nothing. Pools
+// still serve exchanges that have begun on an older snapshot. For the same reason
+// filters end by themselves; see there.
 func (n *shared) retire(next *shared) {
 	for key, p := range n.pools {
 		if next == nil || next.pools[key] != p {
 			p.Retire()
-		}
-	}
-	for key, f := range n.filters {
-		if next == nil || next.filters[key] != f {
-			f.retire()
 		}
 	}
 }
