@@ -49,8 +49,9 @@ type globals struct {
 }
 
 // newRoot returns the command with all its verbs.
-func newRoot() *cobra.Command {
-	g := &globals{now: time.Now}
+func newRoot() *cobra.Command { return newRootOf(&globals{now: time.Now}) }
+
+func newRootOf(g *globals) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "sluice",
 		Short: "An edge proxy in one binary",
@@ -129,7 +130,7 @@ func execute(root *cobra.Command, args []string) int {
 	if err == nil {
 		return exitOK
 	}
-	fmt.Fprintf(root.ErrOrStderr(), "sluice: %v\n%s", err, hint(err))
+	fmt.Fprintf(root.ErrOrStderr(), "sluice: %s\n%s", printableLines(err.Error()), hint(err))
 	if e, ok := errors.AsType[*exitError](err); ok {
 		return e.code
 	}

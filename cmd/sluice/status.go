@@ -47,9 +47,7 @@ func showStatus(g *globals, out io.Writer, s api.Status) error {
 	}
 	if p := s.Config.Problem; p != nil {
 		fmt.Fprintf(out, "The file as it is now is not in force:\n")
-		for line := range strings.Lines(p.Error()) {
-			fmt.Fprintf(out, "  %s\n", printable(strings.TrimSuffix(line, "\n")))
-		}
+		fmt.Fprintf(out, "  %s\n", strings.ReplaceAll(printableLines(p.Error()), "\n", "\n  "))
 	}
 	fmt.Fprintf(out, "%s requests, %s errors\n", countText(s.Requests), countText(s.Errors))
 	if c := s.Cache; c != nil {
