@@ -149,3 +149,25 @@ func TestClientResets(t *testing.T) {
 type endless struct{ zeros }
 
 func (endless) Close() error { return nil }
+
+// A client whose upload turns out to be malformed, and which stays: the origin
+// must not wait for the rest.
+func TestUploadBreaks(t *testing.T) {
+	got := make(chan error, 1)
+	o := origin(t, func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(io.Discard, r.Body)
+		got <- err
+	})
+	rec := make(records, 1)
+	c := dial(t, proxy(t, edge.Chain(transport(t, o), rec, through)))
+	c.say("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\nno size\r\n")
+	if err := waitFor(t, "the origin's read ends", got); err == nil {
+		t.Error("the origin took a part for the whole")
+	}
+	if res, _ := c.whole(); res.StatusCode != 400 || !res.Close {
+		t.Error(res)
+	}
+	if r := rec.wait(t); edge.AsError(r.err).Kind != edge.RequestError {
+		t.Errorf("recorded %+v", r)
+	}
+}

@@ -162,6 +162,9 @@ func TestUnsolicitedBytes(t *testing.T) {
 			if b, err := io.ReadAll(res.Body); string(b) != test.body || err != nil {
 				t.Errorf("%q: got %q %v", test.response, b, err)
 			}
+			if path == "/" && tr.Idle() != 0 {
+				t.Errorf("%q: the connection is kept", test.response)
+			}
 			if path == "/late" {
 				eventually(t, "the connection is idle", func() bool { return tr.Idle() == 1 })
 				late <- struct{}{}

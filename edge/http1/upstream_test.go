@@ -106,6 +106,38 @@ func TestFreshConnectionFails(t *testing.T) {
 	}
 }
 
+// An origin that may have seen the request once, and is gone when it is sent
+// again: nobody may take it for unseen.
+func TestOriginStops(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		b := make([]byte, 4096)
+		c.Read(b)
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		c.Read(b)
+		l.Close()
+		c.Close()
+	}()
+	rec := make(records, 1)
+	c := dial(t, proxy(t, edge.Chain(transport(t, l.Addr().String()), rec)))
+	for _, status := range []int{200, 502} {
+		c.say("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		if res, _ := c.whole(); res.StatusCode != status {
+			t.Errorf("got %s, want %d", res.Status, status)
+		}
+		if r := rec.wait(t); status == 502 && (edge.AsError(r.err).Kind != edge.ConnectionRefused || edge.AsError(r.err).Retryable) {
+			t.Errorf("got %v, retryable %v", r.err, edge.AsError(r.err).Retryable)
+		}
+	}
+}
+
 func TestConnectFails(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
