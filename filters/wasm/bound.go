@@ -13,8 +13,9 @@ import (
 //     maximum, so that all of them together have at most the given entries.
 //   - Calls. The runtime looks whether a guest's time is over, and lets the
 //     garbage collector in, at the head of each loop only. Functions that call
-//     each other twice, 64 deep, never come to one. So each body begins with an
-//     empty loop.
+//     each other twice, 64 deep, never come to one, nor does a long row of
+//     instructions that fill all of the memory. So each body begins with an empty
+//     loop, and each such instruction has one before it.
 //
 // Neither makes an invalid module valid: an empty loop is a whole instruction
 // that leaves stack, labels and indexes alone, and a maximum is only ever
@@ -238,6 +239,7 @@ func (b *bounder) boundTables(s *section) []byte {
 func (b *bounder) boundCode(s *section) []byte {
 	n := s.count()
 	out := appendU32(make([]byte, 0, len(s.b)+n*(len(check)+1)), uint32(n))
+	var code []byte
 	for range n {
 		body := reader{b: s.bytes(s.u32())}
 		if len(body.b) > maxBody && s.err == nil {
@@ -253,10 +255,10 @@ func (b *bounder) boundCode(s *section) []byte {
 		if s.err != nil {
 			return nil
 		}
-		out = appendU32(out, uint32(len(body.b)+len(check)))
-		out = append(out, body.b[:body.p]...)
-		out = append(out, check[:]...)
-		out = append(out, body.b[body.p:]...)
+		code = append(append(code[:0], body.b[:body.p]...), check[:]...)
+		code = boundBulk(code, body.b[body.p:])
+		out = appendU32(out, uint32(len(code)))
+		out = append(out, code...)
 	}
 	return out
 }

@@ -120,8 +120,9 @@ func (m *memory) Reallocate(size uint64) []byte {
 		m.held = n
 	}
 	if n > int64(cap(m.b)) {
-		// Growing by a page at a time must not copy everything each time.
-		b := make([]byte, n, min(m.limit, max(n, int64(len(m.b))*5/4)))
+		// Growing by a page at a time must not copy everything each time. What is
+		// held already is what instances come to need.
+		b := make([]byte, n, min(m.limit, max(n, m.held, int64(len(m.b))*5/4)))
 		copy(b, m.b)
 		m.b = b
 	}

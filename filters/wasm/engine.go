@@ -51,8 +51,8 @@ type Digest = [sha256.Size]byte
 // used by several goroutines.
 type Engine struct {
 	cfg   Config
-	slots chan struct{} // one taken by each compilation
-	jobs  sync.WaitGroup
+	slots chan struct{}  // one taken by each compilation
+	jobs  sync.WaitGroup // compilations, also those that nobody waits for any more
 
 	mu      sync.Mutex // guards the following fields
 	modules map[key]*Module
@@ -164,11 +164,11 @@ func (m *Module) build(binary []byte, hosts []*Host) error {
 	return nil
 }
 
-// Close refuses further modules and waits for compilations that run. Modules
-// stay usable until who holds them closes them.
+// Close refuses further modules. It does not wait for a compilation that runs:
+// a hostile module can take minutes, and its result is thrown away. Modules stay
+// usable until who holds them closes them.
 func (e *Engine) Close() {
 	e.mu.Lock()
 	e.closed = true
 	e.mu.Unlock()
-	e.jobs.Wait()
 }

@@ -1,0 +1,37 @@
+package httpwasm
+
+import (
+	"os"
+	"testing"
+
+	"github.com/sluice-edge/sluice/edge"
+	guests "github.com/sluice-edge/sluice/wasm-testdata"
+)
+
+// BenchmarkFilter is what a request costs with a fresh instance each time.
+func BenchmarkFilter(b *testing.B) {
+	next := edge.HandlerFunc(func(x *edge.Exchange) error {
+		x.Respond(200, nil, 0)
+		return nil
+	})
+	f := func(name string, binary []byte, config string, status int) {
+		b.Run(name, func(b *testing.B) {
+			f := loadBytes(b, binary, Config{Config: []byte(config), Memory: 64 << 20})
+			b.ReportAllocs()
+			for b.Loop() {
+				x := request("GET", "/", nil, 0, "X-Api-Key", "k")
+				if err := f.Filter(x, next); err != nil || x.Response.Status != status {
+					b.Fatal(x.Response.Status, err)
+				}
+				x.End()
+			}
+		})
+	}
+	c, err := os.ReadFile("../../examples/headers/headers.wasm")
+	if err != nil {
+		b.Fatal(err)
+	}
+	f("wat", guests.Read(b, "hello"), "", 200)
+	f("c", c, "", 200)
+	f("go", guests.Build(b, "github.com/sluice-edge/sluice/examples/auth"), `{"keys":{"a":"k"}}`, 200)
+}

@@ -1,0 +1,496 @@
+package wasm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	guests "github.com/sluice-edge/sluice/wasm-testdata"
+	"github.com/tetratelabs/wazero"
+)
+
+// anyHost provides what the guests of wasm-testdata import, and does nothing.
+func anyHost(t testing.TB, name string) *Host {
+	t.Helper()
+	info, _, err := bound(guests.Read(t, name), 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &Host{Name: "http_handler"}
+	types := map[string]ValueType{"i32": I32, "i64": I64}
+	for _, im := range info.Imports {
+		if im.Module != h.Name {
+			continue
+		}
+		f := HostFunc{Name: im.Name, Call: func(*Instance, []uint64) {}}
+		params, results, _ := strings.Cut(string(im.Type), ") -> ")
+		for p := range strings.SplitSeq(strings.Trim(params, "()"), ", ") {
+			if p != "" {
+				f.Params = append(f.Params, types[p])
+			}
+		}
+		if results != "" {
+			f.Results = []ValueType{types[results]}
+		}
+		h.Funcs = append(h.Funcs, f)
+	}
+	return h
+}
+
+func compile(t testing.TB, e *Engine, name string) *Module {
+	t.Helper()
+	m, err := e.Compile(context.Background(), guests.Read(t, name), anyHost(t, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	return m
+}
+
+func newPool(t testing.TB, m *Module, opt Options) *Pool {
+	t.Helper()
+	if opt.Limits.Start == 0 {
+		opt.Limits.Start = 30 * time.Second
+	}
+	p, err := NewPool(m, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+func TestInfo(t *testing.T) {
+	e := NewEngine(Config{})
+	defer e.Close()
+	i := compile(t, e, "rng").Info
+	if got, want := fmt.Sprint(i.Imports), "[{http_handler write_body function (i32, i32, i32)}"+
+		" {wasi_snapshot_preview1 random_get function (i32, i32) -> i32}"+
+		" {wasi_snapshot_preview1 clock_time_get function (i32, i64, i32) -> i32}]"; got != want {
+		t.Errorf("imports are %s", got)
+	}
+	if got, want := fmt.Sprint(i.Exports), "[{memory memory } {handle_request function () -> i64} {handle_response function (i32, i32)}]"; got != want {
+		t.Errorf("exports are %s", got)
+	}
+	if i.Memory != PageSize || i.Max != -1 || len(i.Hex()) != 64 || i.Size != len(guests.Read(t, "rng")) {
+		t.Errorf("info is %+v", i)
+	}
+}
+
+func TestCompiledOnce(t *testing.T) {
+	e := NewEngine(Config{})
+	h := anyHost(t, "hello")
+	var wg sync.WaitGroup
+	list := make([]*Module, 8)
+	for i := range list {
+		wg.Go(func() {
+			m, err := e.Compile(context.Background(), guests.Read(t, "hello"), h)
+			if err != nil {
+				t.Error(err)
+			}
+			list[i] = m
+		})
+	}
+	wg.Wait()
+	for _, m := range list {
+		if m != list[0] {
+			t.Error("the module is compiled more than once")
+		}
+		m.Close()
+	}
+	e.Close()
+	e.jobs.Wait()
+	if n := len(e.modules); n != 0 {
+		t.Errorf("%d modules are left", n)
+	}
+	if _, err := e.Compile(context.Background(), guests.Read(t, "hello"), h); err == nil {
+		t.Error("a closed engine compiles")
+	}
+}
+
+func TestModuleOutlivesItsOwner(t *testing.T) {
+	e := NewEngine(Config{})
+	m, err := e.Compile(context.Background(), guests.Read(t, "hello"), anyHost(t, "hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := NewPool(m, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := p.Get(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Close()
+	p.Close()
+	p.Close() // again
+	e.Close()
+	if _, err := p.Get(nil, nil); cause(err) != Closed {
+		t.Errorf("a closed pool: %v", err)
+	}
+	var stack [1]uint64
+	if err := in.Call("handle_request", stack[:]); err != nil || stack[0] != 1 {
+		t.Errorf("%d, %v", stack[0], err)
+	}
+	if len(e.modules) != 1 {
+		t.Error("the module is gone")
+	}
+	in.Close()
+	if len(e.modules) != 0 {
+		t.Error("the module is left")
+	}
+}
+
+func cause(err error) Cause {
+	if f, ok := errors.AsType[*Failure](err); ok {
+		return f.Cause
+	}
+	return Causes
+}
+
+func TestCompileLimits(t *testing.T) {
+	binary := guests.Read(t, "hello")
+	e := NewEngine(Config{Size: 10})
+	defer e.Close()
+	if _, err := e.Compile(context.Background(), binary); err == nil || !strings.Contains(err.Error(), "more than the 10 allowed") {
+		t.Errorf("size: %v", err)
+	}
+	e = NewEngine(Config{Time: time.Nanosecond, Parallel: 1})
+	e.slots <- struct{}{} // another compilation has the only slot
+	if _, err := e.Compile(context.Background(), binary); err == nil || !strings.Contains(err.Error(), "not compiled within 1ns") {
+		t.Errorf("time: %v", err)
+	}
+	<-e.slots
+	e.Close()
+	e.jobs.Wait() // for the compilation that nobody wants any more
+	if len(e.modules) != 0 {
+		t.Error("its module is left")
+	}
+}
+
+// TestTables spreads what is left over several tables.
+func TestTables(t *testing.T) {
+	module := append([]byte("\x00asm\x01\x00\x00\x00"), secTable, 13, 3,
+		0x70, 0, 10, // 10 or more
+		0x70, 1, 1, 2, // 1 to 2
+		0x6f, 1, 5, 0xe8, 0x07) // 5 to 1000
+	_, got, err := bound(module, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := append([]byte("\x00asm\x01\x00\x00\x00"), secTable, 13, 3,
+		0x70, 1, 10, 10+28,
+		0x70, 1, 1, 2,
+		0x6f, 1, 5, 5+28)
+	if !bytes.Equal(got, want) {
+		t.Errorf("got %x, want %x", got, want)
+	}
+	if _, _, err := bound(module, 15); err == nil || !strings.Contains(err.Error(), "tables have 16 entries") {
+		t.Errorf("error is %v", err)
+	}
+}
+
+// filling is a module that fills a memory of 32 MiB n times, without a loop.
+func filling(n int) []byte {
+	section := func(b []byte, id byte, body ...byte) []byte {
+		return append(appendU32(append(b, id), uint32(len(body))), body...)
+	}
+	fill := []byte{0x41, 0, 0x41, 0xfc, 0, 0x41, 0x80, 0x80, 0x80, 0x10, 0xfc, 0x0b, 0} // 0xfc is in a constant, too
+	code := append([]byte{0}, bytes.Repeat(fill, n)...)
+	code = append(code, 0x42, 1, 0x0b)
+	b := []byte("\x00asm\x01\x00\x00\x00")
+	b = section(b, secType, 1, 0x60, 0, 1, byte(I64))
+	b = section(b, secFunc, 1, 0)
+	b = section(b, secMemory, 1, 0, 0x80, 0x04)
+	b = section(b, secExport, append([]byte{1, 14}, "handle_request\x00\x00"...)...)
+	return section(b, secCode, append(appendU32([]byte{1}, uint32(len(code))), code...)...)
+}
+
+func TestBulk(t *testing.T) {
+	_, got, err := bound(filling(2), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(got, append(check[:], 0xfc, 0x0b)); n != 2 || bytes.Count(got, check[:]) != 3 {
+		t.Errorf("%d of 2 are checked in %x", n, got)
+	}
+	e := NewEngine(Config{})
+	defer e.Close()
+	m, err := e.Compile(context.Background(), filling(500))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	in, err := newPool(t, m, Options{Limits: Limits{Call: 10 * time.Millisecond}}).Get(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	var stack [1]uint64
+	if err := in.Call("handle_request", stack[:]); cause(err) != TimedOut {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestFailures(t *testing.T) {
+	e := NewEngine(Config{})
+	defer e.Close()
+	f := func(guest string, want Cause, l Limits) {
+		t.Helper()
+		p := newPool(t, compile(t, e, guest), Options{Limits: l})
+		in, err := p.Get(nil, nil)
+		if err == nil {
+			var stack [1]uint64
+			err = in.Call("handle_request", stack[:])
+			if !in.Failed() {
+				t.Errorf("%s: the instance has not failed", guest)
+			}
+			in.Close()
+		}
+		if cause(err) != want {
+			t.Errorf("%s: %v", guest, err)
+		}
+		if p.Instances() != 0 || p.Bytes() != 0 {
+			t.Errorf("%s: %d instances and %d bytes are left", guest, p.Instances(), p.Bytes())
+		}
+	}
+	f("spin", TimedOut, Limits{Call: 10 * time.Millisecond})
+	f("spin-calls", TimedOut, Limits{Call: 10 * time.Millisecond})
+	f("spin-start", TimedOut, Limits{Start: 10 * time.Millisecond})
+	f("trap", Trapped, Limits{Call: time.Minute})
+	f("exit", Exited, Limits{Call: time.Minute})
+	f("recursion", Trapped, Limits{Call: time.Minute})
+}
+
+// TestCollector shows that a guest that spins holds neither the collector nor
+// other goroutines up.
+func TestCollector(t *testing.T) {
+	e := NewEngine(Config{})
+	defer e.Close()
+	for _, guest := range []string{"spin", "spin-calls"} {
+		p := newPool(t, compile(t, e, guest), Options{Limits: Limits{Call: time.Minute}})
+		in, err := p.Get(nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error)
+		go func() {
+			var stack [1]uint64
+			ended <- in.Call("handle_request", stack[:])
+		}()
+		for range 10 {
+			runtime.GC()
+		}
+		select {
+		case err := <-ended:
+			t.Errorf("%s has ended: %v", guest, err)
+		default:
+		}
+		in.expire()
+		if err := <-ended; cause(err) != TimedOut {
+			t.Errorf("%s: %v", guest, err)
+		}
+		in.Close()
+	}
+}
+
+func TestWaitIsNotCounted(t *testing.T) {
+	e := NewEngine(Config{})
+	defer e.Close()
+	h := anyHost(t, "deny")
+	for i := range h.Funcs {
+		h.Funcs[i].Call = func(in *Instance, _ []uint64) {
+			in.Wait(func() {
+				if in.timer.Stop() {
+					t.Error("time is counted while a host function waits")
+				}
+			})
+		}
+	}
+	m, err := e.Compile(context.Background(), guests.Read(t, "deny"), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	p := newPool(t, m, Options{Limits: Limits{Call: time.Minute}})
+	in, err := p.Get(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	var stack [1]uint64
+	if err := in.Call("handle_request", stack[:]); err != nil || in.Took() <= 0 {
+		t.Errorf("%v, took %v", err, in.Took())
+	}
+}
+
+func TestHostPanics(t *testing.T) {
+	e := NewEngine(Config{})
+	defer e.Close()
+	gone := errors.New("client gone")
+	var what any
+	h := anyHost(t, "hello")
+	h.Funcs[0].Call = func(*Instance, []uint64) { panic(what) }
+	m, err := e.Compile(context.Background(), guests.Read(t, "hello"), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	p := newPool(t, m, Options{Limits: Limits{Call: time.Minute}})
+	f := func(with any, want func(error) bool) {
+		t.Helper()
+		what = with
+		in, err := p.Get(nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer in.Close()
+		var stack [1]uint64
+		if err := in.Call("handle_request", stack[:]); !want(err) {
+			t.Errorf("%v: error is %v", with, err)
+		}
+	}
+	f(Trap("bad %d", 1), func(err error) bool { return cause(err) == Misused && strings.Contains(err.Error(), "bad 1") })
+	f(Fail(Oversized, gone), func(err error) bool { return cause(err) == Oversized && errors.Is(err, gone) })
+	f(Abort(gone), func(err error) bool { return err == gone })
+	f(errors.New("a fault"), func(err error) bool { return cause(err) == Trapped })
+	f("text", func(err error) bool { return cause(err) == Trapped })
+}
+
+func TestBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := budget{free: 10}
+		f := func(n int64, want bool) {
+			t.Helper()
+			if got := b.take(n, nil, time.Second); got != want {
+				t.Errorf("take %d: %v", n, got)
+			}
+		}
+		f(6, true)
+		begun := time.Now()
+		f(5, false) // waits in vain
+		if d := time.Since(begun); d != time.Second {
+			t.Errorf("waited for %v", d)
+		}
+		f(4, true)
+
+		// In order: who wants much is not overtaken for ever.
+		var served atomic.Int64
+		var wg sync.WaitGroup
+		for _, n := range []int64{8, 1} {
+			wg.Go(func() {
+				b.take(n, nil, time.Hour)
+				served.Add(n)
+				b.give(n)
+			})
+			synctest.Wait()
+		}
+		b.give(4)
+		synctest.Wait()
+		if b.try(1) || served.Load() != 0 {
+			t.Errorf("who came first is overtaken: %d served", served.Load())
+		}
+		b.give(6)
+		wg.Wait()
+		if served.Load() != 9 {
+			t.Errorf("%d served", served.Load())
+		}
+
+		// Who gives up lets those behind go.
+		f(8, true)
+		ctx, cancel := context.WithCancel(context.Background())
+		wg.Go(func() {
+			if b.take(9, func() context.Context { return ctx }, time.Hour) {
+				t.Error("took more than there is")
+			}
+		})
+		synctest.Wait()
+		wg.Go(func() {
+			if !b.take(2, nil, time.Hour) {
+				t.Error("did not get what is free")
+			}
+		})
+		synctest.Wait()
+		cancel()
+		wg.Wait()
+		if n := b.left(); n != 0 {
+			t.Errorf("%d are left", n)
+		}
+	})
+}
+
+func TestMemory(t *testing.T) {
+	b := budget{free: 100}
+	m := memory{budget: &b, limit: 60}
+	f := func(size uint64, want int) {
+		t.Helper()
+		if got := m.Reallocate(size); len(got) != want || want > 0 && cap(got) > 60 {
+			t.Errorf("reallocate to %d: %d of %d", size, len(got), cap(got))
+		}
+	}
+	f(10, 10)
+	m.b[9] = 1
+	f(50, 50)
+	if m.b[9] != 1 || m.b[10] != 0 {
+		t.Error("content is lost")
+	}
+	f(61, 0)
+	b.try(45)
+	f(60, 0) // others have the rest
+	b.give(4)
+	f(60, 0)
+	b.give(11)
+	f(60, 60)
+	m.release()
+	if n := b.left(); n != 70 {
+		t.Errorf("%d bytes are left", n)
+	}
+}
+
+// FuzzCompile feeds bytes to the engine. Bounding a module must not change
+// whether it is valid, and one that can be made must be contained.
+func FuzzCompile(f *testing.F) {
+	for _, name := range guests.Names(f) {
+		f.Add(guests.Read(f, name))
+	}
+	f.Add(filling(3))
+	e := NewEngine(Config{Size: 1 << 16, Tables: 1000})
+	f.Fuzz(func(t *testing.T, binary []byte) {
+		_, bounded, err := bound(binary, 1000)
+		if err == nil {
+			if before, after := valid(binary), valid(bounded); (before == nil) != (after == nil) {
+				t.Fatalf("before: %v, after: %v", before, after)
+			}
+		}
+		m, err := e.Compile(t.Context(), binary)
+		if err != nil {
+			return
+		}
+		defer m.Close()
+		p, err := NewPool(m, Options{Limits: Limits{Memory: 1 << 20, Start: 10 * time.Millisecond}})
+		if err != nil {
+			return
+		}
+		defer p.Close()
+		if in, err := p.Get(nil, nil); err == nil {
+			in.Close()
+		}
+	})
+}
+
+func valid(binary []byte) error {
+	ctx := context.Background()
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+	defer r.Close(ctx)
+	_, err := r.CompileModule(ctx, binary)
+	return err
+}
