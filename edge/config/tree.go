@@ -105,6 +105,9 @@ func (r *reader) checkText(src []byte) bool {
 		case c < ' ' && c != '\n' && c != '\r' && c != '\t', c == 0x7f:
 			r.problems.Errorf(r.place(line, utf8.RuneCount(src[start:i])+1), "control character 0x%02x", c)
 			return false
+		case c == '\r' && (i+1 == len(src) || src[i+1] != '\n'):
+			r.problems.Errorf(r.place(line, utf8.RuneCount(src[start:i])+1), "a carriage return without a line feed")
+			return false
 		case c == '\n':
 			line, start = line+1, i+1
 			marks++
