@@ -39,6 +39,7 @@ func (b *body) end() {
 	b.mu.Lock()
 	b.closed = true
 	b.mu.Unlock()
+	b.e.c.s.dropped.Add(b.frames.dropped)
 	b.e, b.err, b.frames = nil, nil, frames{}
 }
 

@@ -56,14 +56,12 @@ func (e *exchange) serve(c *conn, str *http3.Stream, r *http.Request) {
 	x.Begin(e, &c.client, time.Now())
 	e.watch(r.Context())
 	e.body.begin(e, r.ContentLength)
-	err := e.parse(r)
-	if err == nil {
-		err = e.handle()
-	}
-	if err != nil {
+	if err := e.parse(r); err != nil {
+		e.refuse(err)
+	} else if err := e.handle(); err != nil {
 		x.Answer(err)
 	}
-	if err = e.deliver(); err != nil {
+	if err := e.deliver(); err != nil {
 		e.failed(err)
 	}
 	if x.Response.Body != nil {
@@ -103,6 +101,13 @@ func (e *exchange) handle() (err error) {
 		}
 	}()
 	return e.c.s.handler.Serve(&e.x)
+}
+
+// refuse makes the response to a request that is not accepted.
+func (e *exchange) refuse(err error) {
+	e.c.s.rejected.Add(1)
+	edge.Refuse(e.c.s.handler, &e.x, err)
+	e.c.s.log.Info("request refused", "client_ip", e.c.client.IP, "status", e.x.Response.Status, "why", edge.AsError(err).Kind.Why(), "error", err)
 }
 
 func (e *exchange) panicked(op string, v any) error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/quic-go/qpack"
 	"github.com/quic-go/quic-go"
@@ -61,6 +62,7 @@ type frames struct {
 	data     uint64       // bytes left of the DATA frame
 	content  int64        // bytes left of Content-Length; -1: none was sent
 	last     bool         // the trailers have been read
+	dropped  uint64       // trailers with an underscore
 	one      [1]byte
 }
 
@@ -193,6 +195,10 @@ func (f *frames) readTrailers(length uint64) error {
 		}
 		if size += len(line.Name) + len(line.Value) + 32; size > f.limits.HeaderBytes || f.trailers.Len() == f.limits.Fields {
 			return refuse(http.StatusRequestHeaderFieldsTooLarge, "trailers beyond limits.header=%d or limits.fields=%d", f.limits.HeaderBytes, f.limits.Fields)
+		}
+		if strings.IndexByte(line.Name, '_') >= 0 {
+			f.dropped++
+			continue
 		}
 		f.trailers.Add(line.Name, line.Value)
 	}

@@ -84,7 +84,12 @@ var certificate = sync.OnceValues(func() (tls.Certificate, *x509.CertPool) {
 
 // start serves h until the test ends, and then sees to it that no goroutine is
 // left.
-func start(t *testing.T, cfg http3.Config, h edge.HandlerFunc) *proxy {
+func start(t testing.TB, cfg http3.Config, h edge.HandlerFunc) *proxy {
+	t.Helper()
+	return startHandler(t, cfg, h)
+}
+
+func startHandler(t testing.TB, cfg http3.Config, h edge.Handler) *proxy {
 	t.Helper()
 	before := runtime.NumGoroutine()
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")

@@ -52,6 +52,11 @@ func TestRequest(t *testing.T) {
 	}
 	f(func(s *stream) { s.request("GET", "/a/b%20c?d=e?f") },
 		"GET https://example.org/a/b%20c?d=e?f HTTP/3.0 0\n")
+	// An underscore could pass for a hyphen.
+	f(func(s *stream) { s.request("GET", "/", "x_forwarded_for", "1.2.3.4", "x-a", "1") },
+		"GET https://example.org/? HTTP/3.0 0\nX-A: 1\n")
+	f(func(s *stream) { s.request("POST", "/"); s.frame(0x1, block("x_a", "1", "x-b", "2")) },
+		"POST https://example.org/? HTTP/3.0 -1\n\n\nx-b: 2\n")
 	f(func(s *stream) { s.request("OPTIONS", "*") },
 		"OPTIONS https://example.org*? HTTP/3.0 0\n")
 	// Sorted by name, the order within a name kept; TE, Expect and Host are not for handlers.
@@ -81,6 +86,14 @@ func TestRequest(t *testing.T) {
 		s.frame(0x1, block("x-sum", "1", "x-other", "2"))
 		s.frame(0x4021, make([]byte, 2000))
 	}, "POST https://example.org/? HTTP/3.0 -1\nTrailer: X-Sum\n\nhello\nx-sum: 1\nx-other: 2\n")
+
+	c.CloseWithError(0x100, "")
+	if err := p.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := p.Stats().DroppedFields; n != 2 {
+		t.Errorf("%d fields dropped, want 2", n)
+	}
 }
 
 // What the handler must never see, and what the client gets.
@@ -145,6 +158,34 @@ func TestRefused(t *testing.T) {
 	f(func(s *stream) { s.request("POST", "/content"); s.frame(0x1, block("x", strings.Repeat("a", 40<<10))) }, ":status: 431")
 	// The connection has survived all of that.
 	f(func(s *stream) { s.request("GET", "/content") }, ":status: 200")
+	if n, lines := p.Stats().Rejected, strings.Count(p.log.String(), `msg="request refused" client_ip=127.0.0.1`); n != 9 || lines != 9 {
+		t.Errorf("%d requests rejected, %d in the log, want 9", n, lines)
+	}
+}
+
+// refuser is a handler that is told of what the engine refuses.
+type refuser struct{ told chan error }
+
+func (r refuser) Serve(x *edge.Exchange) error { return text(x, 200, "") }
+
+func (r refuser) Refuse(x *edge.Exchange, err error) {
+	x.Answer(err)
+	x.Response.Fields.Add("X-Path", x.Request.Path)
+	r.told <- err
+}
+
+func TestRefuser(t *testing.T) {
+	h := refuser{make(chan error, 1)}
+	p := startHandler(t, http3.Config{}, h)
+	c := p.dial(t)
+	s := p.open(t, c)
+	s.request("POST", "/path", "expect", "much")
+	if got := s.head(); !strings.HasPrefix(got, ":status: 417\n") || !strings.HasSuffix(got, "\nx-path: /path") {
+		t.Errorf("got %q", got)
+	}
+	if err := <-h.told; err == nil {
+		t.Error("no error")
+	}
 }
 
 // Frames that make no sense end the connection.

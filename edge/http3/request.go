@@ -48,14 +48,18 @@ func refuse(status int, format string, args ...any) error {
 	return &edge.Error{Kind: edge.RequestError, Status: status, Op: "read the request's head", Err: fmt.Errorf(format, args...)}
 }
 
-// fields copies the request's fields, sorted by name.
+// fields copies the request's fields, sorted by name. Those with an underscore are
+// left out: behind a gateway interface (RFC 3875, section 4.1.18) they cannot be
+// told from others with a hyphen.
 func (e *exchange) fields(r *http.Request) error {
 	f := &e.x.Request.Fields
 	lines, most := 0, e.c.limits.Fields
 	e.names = e.names[:0]
 	for name, values := range r.Header {
 		lines += len(values)
-		if !dropped(name) && !edge.EqualFold(name, "Expect") {
+		if strings.IndexByte(name, '_') >= 0 {
+			e.c.s.dropped.Add(uint64(len(values)))
+		} else if !dropped(name) && !edge.EqualFold(name, "Expect") {
 			e.names = append(e.names, name)
 		}
 	}

@@ -33,10 +33,9 @@ type Server struct {
 	log     *slog.Logger
 	limits  atomic.Pointer[limits]
 
-	open    atomic.Int64 // connections, handshakes included
-	refused atomic.Uint64
-	active  atomic.Int64
-	served  atomic.Uint64
+	// What Stats tells.
+	open, active                       atomic.Int64
+	served, refused, rejected, dropped atomic.Uint64
 
 	ctx    context.Context // ends when the server drains: stops accepting
 	drain  context.CancelFunc
@@ -52,10 +51,13 @@ type Server struct {
 
 // Stats is what a server does at the moment, and has done.
 type Stats struct {
-	Connections int64  // open now, handshakes included
-	Active      int64  // exchanges now
-	Exchanges   uint64 // begun since the start
-	Refused     uint64 // connections beyond Config.Connections
+	Connections int64 // open now, handshakes included
+	Active      int64 // exchanges now
+
+	Exchanges     uint64 // begun since the start
+	Refused       uint64 // connections beyond Config.Connections
+	Rejected      uint64 // requests that were malformed or over a limit, as far as quic-go lets us see them
+	DroppedFields uint64 // request fields with an underscore in their name
 }
 
 // NewServer returns a server that gives every exchange to h.
@@ -206,5 +208,8 @@ func (s *Server) Stats() Stats {
 		Active:      s.active.Load(),
 		Exchanges:   s.served.Load(),
 		Refused:     s.refused.Load(),
+
+		Rejected:      s.rejected.Load(),
+		DroppedFields: s.dropped.Load(),
 	}
 }
