@@ -216,7 +216,7 @@ func (c *conn) exchange() (again bool) {
 	}
 	keep := false
 	if refused != nil {
-		err = c.refuse(refused)
+		err = c.handleRefused(x, c.refusal(refused))
 	} else {
 		keep = c.head.keepsAlive()
 		err = c.handle(x)
@@ -298,15 +298,14 @@ func (c *conn) parse(block []byte) error {
 	return nil
 }
 
-// refuse is the error for a head that is not one.
-func (c *conn) refuse(r *refusal) error {
+// refusal is the error for a head that is not one.
+func (c *conn) refusal(r *refusal) error {
 	if r == errHeadTooLarge && c.in.w > c.cfg.TargetBytes {
 		if line := c.in.buf[:c.cfg.TargetBytes]; !hasLine(line) {
 			r = errTargetTooLong
 		}
 	}
 	c.s.refused.Add(1)
-	c.s.log.Info("request refused", "client_ip", c.client.IP, "status", r.status, "why", edge.RequestError.Why(), "error", r.why)
 	return &edge.Error{Kind: edge.RequestError, Status: r.status, Op: "read the request's head", Err: r}
 }
 
@@ -323,6 +322,13 @@ func hasLine(b []byte) bool {
 func (c *conn) handle(x *edge.Exchange) (err error) {
 	defer c.recovered("serve", &err)
 	return c.s.handler.Serve(x)
+}
+
+// handleRefused tells the handler of a request that it does not get.
+func (c *conn) handleRefused(x *edge.Exchange, refused error) (err error) {
+	defer c.recovered("refuse", &err)
+	edge.Refuse(c.s.handler, x, refused)
+	return nil
 }
 
 // drain reads content that nobody wanted, if it is not much.
