@@ -111,14 +111,15 @@ func (s *stream) serve() {
 
 // handle runs the handler, whose panic is an error.
 func (s *stream) handle() (err error) {
-	if s.refused != nil {
-		return s.refused
-	}
 	defer func() {
 		if v := recover(); v != nil {
 			err = s.panicked("serve", v)
 		}
 	}()
+	if s.refused != nil {
+		edge.Refuse(s.c.s.handler, &s.x, s.refused)
+		return nil
+	}
 	return s.c.s.handler.Serve(&s.x)
 }
 
