@@ -271,3 +271,21 @@ func TestSecrets(t *testing.T) {
 		}
 	}
 }
+
+// TestFiltersApart wants what one route adds to its site's filters to stay out of
+// the next one's.
+func TestFiltersApart(t *testing.T) {
+	f := parse(t, `
+sites:
+  example.com:
+    to: "127.0.0.1:1"
+    filters: [a, b, c]
+    routes: { /1: { filters: d }, /2: { filters: e } }
+filters: { a: { wasm: x }, b: { wasm: x }, c: { wasm: x }, d: { wasm: x }, e: { wasm: x } }
+`)
+	for route, want := range map[string]string{"/1": "a b c d", "/2": "a b c e", "/": "a b c"} {
+		if got := strings.Join(find(t, f, route).Filters, " "); got != want {
+			t.Errorf("%s: got %q, want %q", route, got, want)
+		}
+	}
+}

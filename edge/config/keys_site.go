@@ -140,7 +140,7 @@ func (d *decoder) site(v value, s *siteDraft) {
 					at = item
 				}
 				r := base
-				r.Place, r.Match, r.Filters = d.place(at), match, slices.Clip(base.Filters)
+				r.Place, r.Match = d.place(at), match
 				d.route(k, item, &r)
 				s.Routes = append(s.Routes, r.Route)
 			}
