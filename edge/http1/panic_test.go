@@ -47,7 +47,9 @@ func (breaksAtEnd) End(*edge.Exchange) { panic("bug in End") }
 func TestPanic(t *testing.T) {
 	o := origin(t, func(w http.ResponseWriter, r *http.Request) {
 		http.NewResponseController(w).EnableFullDuplex()
-		w.(http.Flusher).Flush()
+		if r.URL.Path == "/after" {
+			w.(http.Flusher).Flush()
+		}
 		io.ReadAll(r.Body)
 	})
 	tr := transport(t, o)
