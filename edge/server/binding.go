@@ -219,5 +219,5 @@ func http2Config(l config.Limits) http2.Config {
 }
 
 func http3Config(l config.Limits) http3.Config {
-	return http3.Config{HeaderBytes: int(l.Header), Fields: l.Fields, Stalled: l.Stalled}
+	return http3.Config{HeaderBytes: int(l.Header), Fields: l.Fields, Stalled: l.Stalled, Connections: l.Connections}
 }

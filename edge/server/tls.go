@@ -29,12 +29,14 @@ func (b *builder) certificates() *secrets {
 	}
 	all := make(secrets)
 	hosts := make(map[string][]string)
+	sites := make(map[string][]string) // the hosts without aliases
 	for i := range b.file.Sites {
 		site := &b.file.Sites[i]
 		for _, a := range addresses(b.file, site) {
 			if !a.encrypted {
 				continue
 			}
+			sites[a.address] = append(sites[a.address], site.Host)
 			hosts[a.address] = append(hosts[a.address], site.Host)
 			for _, alias := range site.Aliases {
 				hosts[a.address] = append(hosts[a.address], alias.Host)
@@ -45,7 +47,11 @@ func (b *builder) certificates() *secrets {
 		}
 	}
 	for address, names := range hosts {
-		all[address] = certs.NewSet(pairs, b.s.ca, names)
+		set := certs.NewSet(pairs, b.s.ca, names)
+		if only := sites[address]; len(only) == 1 {
+			set = set.WithDefault(only[0])
+		}
+		all[address] = set
 	}
 	return &all
 }
