@@ -135,7 +135,7 @@ func (f *forward) freshen(x *edge.Exchange, status int) time.Duration {
 	fields := &res.Fields
 	revive(fields, fieldsOf(t.found.data))
 	for i := range t.update.Len() {
-		if l := t.update.At(i); !leftOut(l.Name) || edge.EqualFold(l.Name, "Age") {
+		if l := t.update.At(i); (!leftOut(l.Name) || edge.EqualFold(l.Name, "Age")) && !ofBytes(l.Name) {
 			if firstOf(&t.update, i) {
 				fields.Del(l.Name)
 			}
@@ -151,6 +151,18 @@ func (f *forward) freshen(x *edge.Exchange, status int) time.Duration {
 		f.remove()
 	}
 	return v.initial
+}
+
+// ofBytes reports whether a field describes the very bytes of content, which a 304
+// leaves as they are. RFC 9111, section 3.2, lets such fields be omitted where
+// what is stored, here with its encoded forms, would no longer agree with them.
+func ofBytes(name string) bool {
+	for _, n := range [...]string{"Content-Encoding", "Content-Range", "Content-MD5", "Content-Digest", "Repr-Digest", "Digest"} {
+		if edge.EqualFold(name, n) {
+			return true
+		}
+	}
+	return false
 }
 
 // firstOf reports whether no line before the i-th has its name.

@@ -190,11 +190,11 @@ func TestRevalidation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Config{}, Policy{})
 		modified := date(-time.Hour)
-		r.origin(200, "content", fresh, `ETag: "a"`, "Last-Modified: "+modified, "Kept: 1", "Changed: 1")
+		r.origin(200, "content", fresh, `ETag: "a"`, "Last-Modified: "+modified, "Kept: 1", "Changed: 1", "Content-MD5: 1")
 		r.want("miss", "GET /a")
 		time.Sleep(2 * time.Minute)
 
-		r.origin(304, "", fresh, `ETag: "a"`, "Changed: 2", "Changed: 3", "Content-Length: 99", "Date: "+date(0))
+		r.origin(304, "", fresh, `ETag: "a"`, "Changed: 2", "Changed: 3", "Content-Length: 99", "Content-Encoding: br", "Content-MD5: 2", "Date: "+date(0))
 		got := r.want("revalidated", "GET /a", `If-None-Match: "other"`, "X: 1")
 		if have, want := strings.Join(r.seen, "|"), `X: 1|If-None-Match: "a"|If-Modified-Since: `+modified; have != want {
 			t.Errorf("the origin was asked with %q, want %q", have, want)
@@ -209,7 +209,7 @@ func TestRevalidation(t *testing.T) {
 			for v := range f.Values("Changed") {
 				changed = append(changed, v)
 			}
-			if f.Get("Kept") != "1" || strings.Join(changed, ",") != "2,3" || f.Has("Content-Length") || f.Get("Cache-Status") != status {
+			if f.Get("Kept") != "1" || strings.Join(changed, ",") != "2,3" || f.Has("Content-Length") || f.Has("Content-Encoding") || f.Get("Content-MD5") != "1" || f.Get("Cache-Status") != status {
 				t.Errorf("fields %v, want Cache-Status %q", *f, status)
 			}
 		}
