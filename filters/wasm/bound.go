@@ -17,7 +17,10 @@ import (
 //     instructions that fill all of the memory. So each body begins with an empty
 //     loop, and each such instruction has one before it.
 //
-// Neither makes an invalid module valid: an empty loop is a whole instruction
+// Sizes are held against the bounds of vectors.go, and custom sections are left out,
+// but for names.
+//
+// Nothing of that makes an invalid module valid: an empty loop is a whole instruction
 // that leaves stack, labels and indexes alone, and a maximum is only ever
 // lowered to what is not less than the minimum. So the runtime's validation of
 // the result is one of the original.
@@ -59,6 +62,7 @@ type bounder struct {
 	types  []Signature
 	funcs  []uint32 // type of each function, imported ones first
 	list   []rawExport
+	named  bool
 }
 
 type rawExport struct {
@@ -75,25 +79,42 @@ type section struct {
 
 // The sections that are looked into.
 const (
-	secType   = 1
-	secImport = 2
-	secFunc   = 3
-	secTable  = 4
-	secMemory = 5
-	secExport = 7
-	secCode   = 10
+	secCustom  = 0
+	secType    = 1
+	secImport  = 2
+	secFunc    = 3
+	secTable   = 4
+	secMemory  = 5
+	secGlobal  = 6
+	secExport  = 7
+	secElement = 9
+	secCode    = 10
+	secData    = 11
 )
 
 // section reads s and appends it to the output.
 func (b *bounder) section(s *section) error {
 	body := s.b
 	switch s.id {
+	case secCustom:
+		// Nothing but names is of use to the runtime.
+		name := s.name()
+		body, s.p = s.b[s.p:], len(s.b)
+		if name == "name" && s.err == nil && !b.named {
+			body = functionNames(body)
+		} else {
+			body = nil
+		}
+		if body == nil {
+			return s.err
+		}
+		b.named = true
 	case secType:
 		b.readTypes(s)
 	case secImport:
 		b.readImports(s)
 	case secFunc:
-		for range s.count() {
+		for range s.atMost(maxFuncs, "functions") {
 			b.funcs = append(b.funcs, s.u32())
 		}
 	case secTable:
@@ -107,11 +128,17 @@ func (b *bounder) section(s *section) error {
 			}
 		}
 	case secExport:
-		for range s.count() {
+		for range s.atMost(maxExports, "exports") {
 			b.list = append(b.list, rawExport{s.name(), Kind(s.byte()), s.u32()})
 		}
+	case secGlobal:
+		s.readGlobals()
+	case secElement:
+		s.readElements()
 	case secCode:
 		body = b.boundCode(s)
+	case secData:
+		s.readData()
 	default:
 		s.p = len(s.b)
 	}
@@ -131,18 +158,18 @@ func (b *bounder) section(s *section) error {
 }
 
 func (b *bounder) readTypes(s *section) {
-	for range s.count() {
+	for range s.atMost(maxTypes, "types") {
 		if form := s.byte(); form != 0x60 && s.err == nil {
 			s.err = fmt.Errorf("unknown form of type 0x%x", form)
 		}
-		params := s.bytes(s.u32())
-		results := s.bytes(s.u32())
+		params := s.bytes(uint32(s.atMost(maxTypeItems, "parameters")))
+		results := s.bytes(uint32(s.atMost(maxTypeItems, "results")))
 		b.types = append(b.types, signature(params, results))
 	}
 }
 
 func (b *bounder) readImports(s *section) {
-	for range s.count() {
+	for range s.atMost(maxImports, "imports") {
 		im := Import{Module: s.name(), Name: s.name(), Kind: Kind(s.byte())}
 		switch im.Kind {
 		case KindFunc:
@@ -237,7 +264,7 @@ func (b *bounder) boundTables(s *section) []byte {
 
 // boundCode puts the check behind the local variables of each body.
 func (b *bounder) boundCode(s *section) []byte {
-	n := s.count()
+	n := s.atMost(maxFuncs, "functions")
 	out := appendU32(make([]byte, 0, len(s.b)+n*(len(check)+1)), uint32(n))
 	var code []byte
 	for range n {

@@ -1,7 +1,6 @@
 package wasm
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	guests "github.com/sluice-edge/sluice/wasm-testdata"
-	"github.com/tetratelabs/wazero"
 )
 
 // anyHost provides what the guests of wasm-testdata import, and does nothing.
@@ -107,8 +105,7 @@ func TestCompiledOnce(t *testing.T) {
 		m.Close()
 	}
 	e.Close()
-	e.jobs.Wait()
-	if n := len(e.modules); n != 0 {
+	if n := modules(e); n != 0 {
 		t.Errorf("%d modules are left", n)
 	}
 	if _, err := e.Compile(context.Background(), guests.Read(t, "hello"), h); err == nil {
@@ -141,13 +138,21 @@ func TestModuleOutlivesItsOwner(t *testing.T) {
 	if err := in.Call("handle_request", stack[:]); err != nil || stack[0] != 1 {
 		t.Errorf("%d, %v", stack[0], err)
 	}
-	if len(e.modules) != 1 {
+	if modules(e) != 1 {
 		t.Error("the module is gone")
 	}
 	in.Close()
-	if len(e.modules) != 0 {
+	if modules(e) != 0 {
 		t.Error("the module is left")
 	}
+}
+
+// modules returns how many modules e has, once no compilation runs any more.
+func modules(e *Engine) int {
+	e.jobs.Wait()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.modules)
 }
 
 func cause(err error) Cause {
@@ -171,73 +176,8 @@ func TestCompileLimits(t *testing.T) {
 	}
 	<-e.slots
 	e.Close()
-	e.jobs.Wait() // for the compilation that nobody wants any more
-	if len(e.modules) != 0 {
+	if modules(e) != 0 {
 		t.Error("its module is left")
-	}
-}
-
-// TestTables spreads what is left over several tables.
-func TestTables(t *testing.T) {
-	module := append([]byte("\x00asm\x01\x00\x00\x00"), secTable, 13, 3,
-		0x70, 0, 10, // 10 or more
-		0x70, 1, 1, 2, // 1 to 2
-		0x6f, 1, 5, 0xe8, 0x07) // 5 to 1000
-	_, got, err := bound(module, 100)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := append([]byte("\x00asm\x01\x00\x00\x00"), secTable, 13, 3,
-		0x70, 1, 10, 10+28,
-		0x70, 1, 1, 2,
-		0x6f, 1, 5, 5+28)
-	if !bytes.Equal(got, want) {
-		t.Errorf("got %x, want %x", got, want)
-	}
-	if _, _, err := bound(module, 15); err == nil || !strings.Contains(err.Error(), "tables have 16 entries") {
-		t.Errorf("error is %v", err)
-	}
-}
-
-// filling is a module that fills a memory of 32 MiB n times, without a loop.
-func filling(n int) []byte {
-	section := func(b []byte, id byte, body ...byte) []byte {
-		return append(appendU32(append(b, id), uint32(len(body))), body...)
-	}
-	fill := []byte{0x41, 0, 0x41, 0xfc, 0, 0x41, 0x80, 0x80, 0x80, 0x10, 0xfc, 0x0b, 0} // 0xfc is in a constant, too
-	code := append([]byte{0}, bytes.Repeat(fill, n)...)
-	code = append(code, 0x42, 1, 0x0b)
-	b := []byte("\x00asm\x01\x00\x00\x00")
-	b = section(b, secType, 1, 0x60, 0, 1, byte(I64))
-	b = section(b, secFunc, 1, 0)
-	b = section(b, secMemory, 1, 0, 0x80, 0x04)
-	b = section(b, secExport, append([]byte{1, 14}, "handle_request\x00\x00"...)...)
-	return section(b, secCode, append(appendU32([]byte{1}, uint32(len(code))), code...)...)
-}
-
-func TestBulk(t *testing.T) {
-	_, got, err := bound(filling(2), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := bytes.Count(got, append(check[:], 0xfc, 0x0b)); n != 2 || bytes.Count(got, check[:]) != 3 {
-		t.Errorf("%d of 2 are checked in %x", n, got)
-	}
-	e := NewEngine(Config{})
-	defer e.Close()
-	m, err := e.Compile(context.Background(), filling(500))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	in, err := newPool(t, m, Options{Limits: Limits{Call: 10 * time.Millisecond}}).Get(nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
-	var stack [1]uint64
-	if err := in.Call("handle_request", stack[:]); cause(err) != TimedOut {
-		t.Errorf("error is %v", err)
 	}
 }
 
@@ -454,43 +394,4 @@ func TestMemory(t *testing.T) {
 	if n := b.left(); n != 70 {
 		t.Errorf("%d bytes are left", n)
 	}
-}
-
-// FuzzCompile feeds bytes to the engine. Bounding a module must not change
-// whether it is valid, and one that can be made must be contained.
-func FuzzCompile(f *testing.F) {
-	for _, name := range guests.Names(f) {
-		f.Add(guests.Read(f, name))
-	}
-	f.Add(filling(3))
-	e := NewEngine(Config{Size: 1 << 16, Tables: 1000})
-	f.Fuzz(func(t *testing.T, binary []byte) {
-		_, bounded, err := bound(binary, 1000)
-		if err == nil {
-			if before, after := valid(binary), valid(bounded); (before == nil) != (after == nil) {
-				t.Fatalf("before: %v, after: %v", before, after)
-			}
-		}
-		m, err := e.Compile(t.Context(), binary)
-		if err != nil {
-			return
-		}
-		defer m.Close()
-		p, err := NewPool(m, Options{Limits: Limits{Memory: 1 << 20, Start: 10 * time.Millisecond}})
-		if err != nil {
-			return
-		}
-		defer p.Close()
-		if in, err := p.Get(nil, nil); err == nil {
-			in.Close()
-		}
-	})
-}
-
-func valid(binary []byte) error {
-	ctx := context.Background()
-	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
-	defer r.Close(ctx)
-	_, err := r.CompileModule(ctx, binary)
-	return err
 }
