@@ -16,7 +16,7 @@ func BenchmarkFilter(b *testing.B) {
 	})
 	f := func(name string, binary []byte, config string, status int) {
 		b.Run(name, func(b *testing.B) {
-			f := loadBytes(b, binary, Config{Config: []byte(config), Memory: 64 << 20})
+			f := loadBytes(b, binary, Config{Config: []byte(config)})
 			b.ReportAllocs()
 			for b.Loop() {
 				x := request("GET", "/", nil, 0, "X-Api-Key", "k")

@@ -23,7 +23,7 @@ const everything = "github.com/sluice-edge/sluice/wasm-testdata/everything"
 // TestSDK runs a guest in Go that uses all of the sdk.
 func TestSDK(t *testing.T) {
 	var out bytes.Buffer
-	f := loadBytes(t, guests.Build(t, everything), Config{Config: []byte("hi"), Memory: 64 << 20,
+	f := loadBytes(t, guests.Build(t, everything), Config{Config: []byte("hi"),
 		Log: slog.New(slog.NewTextHandler(&out, nil))})
 
 	random := make(map[string]bool)
@@ -87,7 +87,7 @@ func TestConfigure(t *testing.T) {
 
 func TestExampleAuth(t *testing.T) {
 	f := loadBytes(t, guests.Build(t, "github.com/sluice-edge/sluice/examples/auth"), Config{
-		Name: "auth", Config: []byte(`{"keys":{"ann":"k-1"},"secret":"s"}`), Memory: 64 << 20})
+		Name: "auth", Config: []byte(`{"keys":{"ann":"k-1"},"secret":"s"}`)})
 	token := func(user string, expiry time.Time) string {
 		payload := fmt.Sprintf("%s.%d", user, expiry.Unix())
 		h := hmac.New(sha256.New, []byte("s"))
