@@ -169,7 +169,7 @@ func (l *fill) complete() bool {
 	metaOf(l.buf).length = l.total
 	s := l.shard
 	s.mu.Lock()
-	ok := !s.closed && s.changes[l.hash[0]] == l.change && l.trim() && l.setHead()
+	ok := !s.closed && s.underway[l.hash].changes == l.change && l.trim() && l.setHead()
 	if ok {
 		s.link(l.rec, l.hash, l.buf[metaSize:][:l.key], l.arm, &l.state.request)
 		l.rec = 0

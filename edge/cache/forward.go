@@ -24,7 +24,8 @@ func (f *forward) serve(x *edge.Exchange, next edge.Handler) error {
 	// What lies behind may change the request's fields; the key is of these.
 	t.request.CopyFrom(&req.Fields)
 	conditional := t.found.rec != 0 && f.condition(x)
-	change := f.shard.change(f.hash)
+	change := f.shard.ask(f.hash)
+	t.asked, t.hash = f.shard, f.hash
 	x.Record.Cache = recordMiss
 	err := next.Serve(x)
 	if conditional {

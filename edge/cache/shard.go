@@ -23,7 +23,7 @@ type shard struct {
 	mu        sync.Mutex // guards the following fields
 	slabs     *slabs
 	index     *simplelru.LRU[hash, ref] // key to the first of its records
-	changes   [256]uint32               // invalidations, by a byte of the hash
+	underway  map[hash]underway         // what the origin is being asked for
 	entries   int
 	stored    int64
 	evictions int64
@@ -35,9 +35,15 @@ func newShard(limit int64, variants int) (*shard, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &shard{limit: limit, variants: variants, slabs: b}
+	s := &shard{limit: limit, variants: variants, slabs: b, underway: map[hash]underway{}}
 	s.index, err = simplelru.NewLRU(math.MaxInt, func(_ hash, first ref) { s.unlink(first) })
 	return s, err
+}
+
+// underway is a key that the origin is being asked for.
+type underway struct {
+	exchanges int
+	changes   uint32 // invalidations since the first of them began
 }
 
 // size returns the bytes that are taken: by slabs, even if blocks of theirs are
@@ -340,17 +346,35 @@ func (s *shard) invalidate(h hash, key []byte) {
 	if s.closed {
 		return
 	}
-	s.changes[h[0]]++
+	if u, ok := s.underway[h]; ok {
+		u.changes++
+		s.underway[h] = u
+	}
 	if first, ok := s.index.Peek(h); ok && s.sameKey(first, key) {
 		s.index.Remove(h)
 	}
 }
 
-// change returns a number that differs once a key has been invalidated.
-func (s *shard) change(h hash) uint32 {
+// ask notes that the origin is about to be asked for a key, until answered is
+// called. It returns a number that differs once the key has been invalidated.
+func (s *shard) ask(h hash) (change uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.changes[h[0]]
+	u := s.underway[h]
+	u.exchanges++
+	s.underway[h] = u
+	return u.changes
+}
+
+func (s *shard) answered(h hash) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.underway[h]
+	if u.exchanges--; u.exchanges == 0 {
+		delete(s.underway, h)
+		return
+	}
+	s.underway[h] = u
 }
 
 func (s *shard) close() {

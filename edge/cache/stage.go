@@ -137,6 +137,9 @@ type state struct {
 	form  reader // if an encoded form is
 	fill  fill   // if a response is being stored
 
+	asked *shard // that the key is underway in; nil: none
+	hash  hash
+
 	key     []byte
 	request edge.Fields // as it was looked up
 	update  edge.Fields // of a 304
@@ -146,6 +149,9 @@ type state struct {
 func (t *state) End(*edge.Exchange) {
 	if t.fill.state != nil {
 		t.fill.end()
+	}
+	if t.asked != nil {
+		t.asked.answered(t.hash)
 	}
 	if t.found.rec != 0 {
 		t.found.release()

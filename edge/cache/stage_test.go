@@ -2,6 +2,7 @@ package cache
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -449,19 +450,41 @@ func TestMethods(t *testing.T) {
 	}
 }
 
-// What was on its way while its target was changed is not stored.
+// What was on its way while its target was changed is not stored; what others
+// change does not matter.
 func TestInvalidatedWhileStored(t *testing.T) {
 	r := newRig(t, Config{}, Policy{})
+	var others int
+	var changed bool
 	r.answer = func(x *edge.Exchange) error {
 		if x.Request.Method == "GET" {
-			r.do("POST /a")
+			for i := range others {
+				r.do("POST /" + strconv.Itoa(i))
+			}
+			if changed {
+				r.do("POST /a")
+			}
 		}
 		respond(x, 200, "content", fresh)
 		return nil
 	}
-	r.do("GET /a")
-	if n := r.store.Stats().Entries; n != 0 {
-		t.Errorf("%d entries", n)
+	for _, others = range []int{0, 2000} {
+		for _, changed = range []bool{true, false} {
+			r.do("POST /a")
+			r.do("GET /a")
+			want := 1
+			if changed {
+				want = 0
+			}
+			if n := r.store.Stats().Entries; n != want {
+				t.Errorf("%d others, changed: %v: %d entries, want %d", others, changed, n, want)
+			}
+		}
+	}
+	for _, s := range r.store.shards {
+		if len(s.underway) != 0 {
+			t.Errorf("%d keys are still underway", len(s.underway))
+		}
 	}
 }
 
