@@ -284,33 +284,6 @@ func TestRevalidationUnderReader(t *testing.T) {
 	x.End()
 }
 
-func TestHead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, Config{}, Policy{})
-		r.origin(200, "content", fresh, `ETag: "a"`)
-		r.want("miss", "HEAD /a")
-		r.want("miss", "HEAD /a") // not stored
-		r.want("miss", "GET /a")
-		if got := r.want("hit", "HEAD /a"); got.body != "" || got.length != 7 || got.status != 200 {
-			t.Errorf("%d %q of length %d", got.status, got.body, got.length)
-		}
-		// RFC 9111, section 4.3.5: the answer to HEAD freshens,
-		time.Sleep(time.Hour)
-		r.origin(200, "content", fresh, `ETag: "a"`, "X: 1")
-		r.want("miss", "HEAD /a")
-		if got := r.want("hit", "GET /a"); got.body != "content" || got.fields.Get("X") != "1" {
-			t.Errorf("%q %v", got.body, got.fields)
-		}
-		// or shows that what is stored is of the past.
-		time.Sleep(time.Hour)
-		r.origin(200, "longer content", fresh, `ETag: "b"`)
-		r.want("miss", "HEAD /a")
-		if n := r.store.Stats().Entries; n != 0 {
-			t.Errorf("%d entries", n)
-		}
-	})
-}
-
 func TestOnlyIfCached(t *testing.T) {
 	r := newRig(t, Config{}, Policy{})
 	r.origin(200, "content", fresh)

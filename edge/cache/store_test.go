@@ -464,4 +464,3 @@ func TestConfig(t *testing.T) {
 		t.Error("a store of 1 byte")
 	}
 }
-

@@ -454,4 +454,3 @@ func TestIdle(t *testing.T) {
 		t.Errorf("%d encoders are kept, want 2", n)
 	}
 }
-
