@@ -166,6 +166,13 @@ func (x *Exchange) Begin(e Engine, c *Client, now time.Time) {
 	x.Record.reset(now)
 }
 
+// Parsed notes in the record what the client asks for. For engines, once the head
+// of the request has been parsed, or as far as it could be.
+func (x *Exchange) Parsed() {
+	r := &x.Record
+	r.Method, r.Path, r.Query = x.Request.Method, x.Request.Path, x.Request.Query
+}
+
 // End runs the enders and empties x. For engines, and for who has forked.
 func (x *Exchange) End() {
 	for i := len(x.enders) - 1; i >= 0; i-- {

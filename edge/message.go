@@ -66,6 +66,9 @@ type Limits struct {
 type Record struct {
 	ID       string // request id
 	Start    time.Time
+	Method   string // of the request as it came; filters may change x.Request
+	Path     string // likewise
+	Query    string // likewise
 	Site     string // names of the configuration, valid for as long as it is
 	Route    string
 	Arm      string // of the route's split; "" without one

@@ -25,8 +25,8 @@ func (e *encoder) exchange(x *edge.Exchange, now time.Time, fields []field) {
 	if x.Client != nil {
 		e.text(`,"client_ip":`, x.Client.IP)
 	}
-	e.text(`,"method":`, req.Method)
-	e.uri(req)
+	e.text(`,"method":`, r.Method)
+	e.uri(r)
 	e.text(`,"proto":`, req.Proto)
 	e.number(`,"status":`, int64(x.Response.Status))
 	e.text(`,"why":`, r.Why)
@@ -88,7 +88,7 @@ func (e *encoder) number(key string, n int64) {
 }
 
 // uri appends the request's target in origin form.
-func (e *encoder) uri(r *edge.Request) {
+func (e *encoder) uri(r *edge.Record) {
 	if r.Path == "" && r.Query == "" {
 		return
 	}

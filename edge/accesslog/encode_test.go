@@ -20,6 +20,7 @@ func full(start time.Time) *edge.Exchange {
 	x.Begin(nil, &edge.Client{IP: "192.0.2.7", TLS: &tls.ConnectionState{Version: tls.VersionTLS13, CurveID: tls.X25519MLKEM768}}, start)
 	r := &x.Request
 	r.Method, r.Scheme, r.Authority, r.Path, r.Query, r.Proto = "POST", "https", "example.org", "/cart", "item=7&n=2", "HTTP/2.0"
+	x.Parsed()
 	r.Fields.Add("user-agent", "curl/8.14.1")
 	r.Fields.Add("authorization", "Bearer hunter2")
 	r.Fields.Add("accept", "text/html")
@@ -151,6 +152,7 @@ func TestLongValuesAreCut(t *testing.T) {
 	x := new(edge.Exchange)
 	x.Begin(nil, nil, time.Now())
 	x.Request.Path, x.Request.Query = "/"+strings.Repeat("p", 5), strings.Repeat("q", 100)
+	x.Parsed()
 	x.Request.Fields.Add("A", strings.Repeat("a", 8))
 	x.Request.Fields.Add("A", strings.Repeat("b", 8))
 	x.Request.Fields.Add("A", strings.Repeat("c", 8))
@@ -187,6 +189,7 @@ func FuzzLine(f *testing.F) {
 		x := new(edge.Exchange)
 		x.Begin(nil, &edge.Client{IP: agent}, time.Now())
 		x.Request.Method, x.Request.Path, x.Request.Query = method, path, query
+		x.Parsed()
 		x.Request.Fields.Add("User-Agent", agent)
 		x.Response.Status = n
 		x.Record.Why, x.Record.Site = why, path

@@ -214,6 +214,7 @@ func (c *conn) exchange() (again bool) {
 	if refused == nil {
 		refused, _ = errors.AsType[*refusal](c.parse(block))
 	}
+	x.Parsed()
 	keep := false
 	if refused != nil {
 		err = c.handleRefused(x, c.refusal(refused))

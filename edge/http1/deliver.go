@@ -42,7 +42,7 @@ func (c *conn) deliver(keep bool) bool {
 	}
 	res := &x.Response
 	// RFC 9110, section 6.4.1: these have no content, whatever their fields say.
-	empty := x.Request.Method == "HEAD" || res.Status == 204 || res.Status == 304
+	empty := x.Record.Method == "HEAD" || res.Status == 204 || res.Status == 304
 	if res.Body == nil && !empty {
 		res.Length = 0
 	}

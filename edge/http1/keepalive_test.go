@@ -202,3 +202,31 @@ func TestParkedTooLong(t *testing.T) {
 		t.Errorf("got %q", rest)
 	}
 }
+
+// A filter may make a GET of a HEAD, to see the content, or the reverse. What the
+// client gets has to be framed as an answer to what it has asked.
+func TestMethodChanged(t *testing.T) {
+	o := origin(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") })
+	for _, test := range []struct {
+		from, to, content string
+		length            int64
+	}{
+		{"HEAD", "GET", "", 5},
+		{"GET", "HEAD", "", 0},
+		{"GET", "GET", "hello", 5},
+	} {
+		change := edge.FilterFunc(func(x *edge.Exchange, next edge.Handler) error {
+			x.Request.Method = test.to
+			return next.Serve(x)
+		})
+		c := dial(t, proxy(t, edge.Chain(transport(t, o), change)))
+		for range 2 {
+			c.say(test.from + " / HTTP/1.1\r\nHost: x\r\n\r\n")
+			res := c.head(test.from)
+			b, err := io.ReadAll(res.Body)
+			if err != nil || res.StatusCode != 200 || string(b) != test.content || res.ContentLength != test.length {
+				t.Errorf("%s as %s: %s, length %d, %q, %v", test.from, test.to, res.Status, res.ContentLength, b, err)
+			}
+		}
+	}
+}

@@ -20,7 +20,7 @@ var (
 // (RFC 9110, section 6.4.1).
 func (s *stream) contentless() bool {
 	status := s.x.Response.Status
-	return status == 204 || status == 304 || s.x.Request.Method == "HEAD"
+	return status == 204 || status == 304 || s.x.Record.Method == "HEAD"
 }
 
 // checkResponse replaces a response that cannot be delivered.

@@ -116,6 +116,7 @@ func (s *stream) handle() (err error) {
 			err = s.panicked("serve", v)
 		}
 	}()
+	s.x.Parsed()
 	if s.refused != nil {
 		edge.Refuse(s.c.s.handler, &s.x, s.refused)
 		return nil

@@ -56,7 +56,9 @@ func (e *exchange) serve(c *conn, str *http3.Stream, r *http.Request) {
 	x.Begin(e, &c.client, time.Now())
 	e.watch(r.Context())
 	e.body.begin(e, r.ContentLength)
-	if err := e.parse(r); err != nil {
+	err := e.parse(r)
+	x.Parsed()
+	if err != nil {
 		e.refuse(err)
 	} else if err := e.handle(); err != nil {
 		x.Answer(err)

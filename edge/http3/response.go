@@ -29,7 +29,7 @@ func (e *exchange) deliver() (err error) {
 		x.Answer(&edge.Error{Kind: edge.InternalError, Op: "write the response", Err: err})
 	}
 	res := &x.Response
-	content := res.Body != nil && x.Request.Method != http.MethodHead && mayHaveContent(res.Status)
+	content := res.Body != nil && x.Record.Method != http.MethodHead && mayHaveContent(res.Status)
 	length := res.Length
 	switch {
 	case res.Status == http.StatusNoContent, res.Status == http.StatusNotModified:
@@ -73,7 +73,7 @@ func checkResponse(x *edge.Exchange) error {
 	if res.Tunnel != nil {
 		return errors.New("a tunnel was not asked for")
 	}
-	if res.Length >= 0 && x.Request.Method != http.MethodHead && mayHaveContent(res.Status) {
+	if res.Length >= 0 && x.Record.Method != http.MethodHead && mayHaveContent(res.Status) {
 		if res.Body == nil && res.Length != 0 {
 			return fmt.Errorf("no content, and length is %d", res.Length)
 		}
