@@ -63,7 +63,10 @@ func (e *encoder) resize(size uint32) {
 func (e *encoder) begin(b []byte) []byte {
 	if e.announce {
 		if e.least < e.max {
-			b = appendInteger(b, 0x20, 5, uint64(e.least))
+			// It was less in between. x/net's decoder takes two changes only if
+			// the first leaves nothing.
+			e.evict(e.max)
+			b = appendInteger(b, 0x20, 5, 0)
 		}
 		b = appendInteger(b, 0x20, 5, uint64(e.max))
 		e.announce, e.least = false, e.max

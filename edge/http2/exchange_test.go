@@ -461,10 +461,11 @@ func TestClientLeaves(t *testing.T) {
 	}
 }
 
-func h2c() *http2.Transport {
-	return &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, addr)
-	}}
+// h2c returns a client that speaks HTTP/2 without TLS by prior knowledge.
+func h2c() *http.Transport {
+	var only http.Protocols
+	only.SetUnencryptedHTTP2(true)
+	return &http.Transport{Protocols: &only}
 }
 
 type zeros struct{}

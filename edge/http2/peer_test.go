@@ -280,7 +280,7 @@ func (p *peer) closed() {
 	p.t.Helper()
 	for {
 		if _, err := p.fr.ReadFrame(); err != nil {
-			if ne, ok := err.(net.Error); ok && ne.Timeout() {
+			if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
 				p.t.Fatal("the server does not close")
 			}
 			return
@@ -308,12 +308,4 @@ func eventually(t testing.TB, what string, done func() bool) {
 		}
 		runtime.Gosched()
 	}
-}
-
-func number(s string) int {
-	n, err := strconv.Atoi(s)
-	if err != nil {
-		return -1
-	}
-	return n
 }

@@ -165,7 +165,7 @@ func validAuthority(s string) bool {
 		if end < 0 || strings.Trim(s[1:end], "0123456789abcdefABCDEF:.") != "" || end < 3 {
 			return false
 		}
-		host, port = s[:end+1], s[end+1:]
+		port = s[end+1:]
 		if port != "" && port[0] != ':' {
 			return false
 		}

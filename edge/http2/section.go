@@ -301,11 +301,13 @@ func (c *conn) decodeAll(b []byte) error {
 			if !first { // section 4.2
 				return errHPACK
 			}
-			_, n = readInteger(b[i:], 5)
-			i += n
-			if n == 0 {
-				i = len(b)
+			size, n := readInteger(b[i:], 5)
+			if n == 0 || size > tableSize {
+				return errHPACK
 			}
+			c.dec.SetMaxDynamicTableSize(uint32(size))
+			i += n
+			start = i
 			continue
 		default: // sections 6.2.2 and 6.2.3
 			var name uint64
