@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -90,7 +91,7 @@ func client(t *testing.T, addr, token string) *api.Client {
 // status wants err to be a Problem of that status, and returns it.
 func status(t *testing.T, err error, want int) *api.Problem {
 	t.Helper()
-	p, ok := err.(*api.Problem)
+	p, ok := errors.AsType[*api.Problem](err)
 	if !ok || p.Status != want {
 		t.Fatalf("got %v, want a problem with status %d", err, want)
 	}

@@ -253,9 +253,6 @@ func (r ref) offset() int               { return int(r-1) * unit }
 func (s *slabs) slabOf(r ref) uint32    { return uint32(r.offset() / s.slab) }
 func (s *slabs) at(r ref, n int) []byte { o := r.offset(); return s.mem[o : o+n : o+n] }
 
-// size returns the size of the block r in bytes.
-func (s *slabs) size(r ref) int { return s.classes[s.slabs[s.slabOf(r)].class].size }
-
 // record returns the record in block r.
 func (s *slabs) record(r ref) *record {
 	return (*record)(unsafe.Pointer(unsafe.SliceData(s.at(r, recordSize))))

@@ -185,7 +185,7 @@ func expand(path string, env func(string) (string, bool)) (string, error) {
 		if !ok {
 			return b.String(), nil
 		}
-		name := rest
+		var name string
 		if braced, ok := strings.CutPrefix(rest, "{"); ok {
 			if name, path, ok = strings.Cut(braced, "}"); !ok {
 				return "", fmt.Errorf("${ without }")

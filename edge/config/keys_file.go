@@ -82,7 +82,6 @@ func newGrammar() *grammar {
 // fileDraft is a file in the making.
 type fileDraft struct {
 	File
-	base  Settings
 	sites *value
 }
 

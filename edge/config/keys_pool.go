@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -113,7 +114,7 @@ const maxUnixPath = 103
 // wrong reports that v is not a what, with the hint that err may bring.
 func (d *decoder) wrong(v value, what string, err error) {
 	p := d.errorf(v, "%s is no %s: %v", d.quote(v), what, d.hide(v, err))
-	if h, ok := err.(*hinted); ok && !d.reference(v) {
+	if h, ok := errors.AsType[*hinted](err); ok && !d.reference(v) {
 		p.Hint = h.hint
 	}
 }
@@ -263,7 +264,7 @@ func (d *decoder) checkNames(f *File) {
 	}
 	check("upstream", d.upstreamUses, upstreams, func(name string) string {
 		_, _, err := parseAddress(name)
-		if h, ok := err.(*hinted); ok && h.hint != "" {
+		if h, ok := errors.AsType[*hinted](err); ok && h.hint != "" {
 			return "an address needs a port: " + h.hint
 		}
 		return "define it under upstreams, or write an address like 127.0.0.1:3000"

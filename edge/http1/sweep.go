@@ -44,8 +44,8 @@ func (c *conn) begun() (undisturbed bool) {
 	if kind(p) == idle && c.phase.CompareAndSwap(p, p+1<<phaseBits+heading-idle) {
 		return true
 	}
-	c.mu.Lock() // wake has set its deadline when it gives the lock back
-	c.mu.Unlock()
+	c.mu.Lock()
+	c.mu.Unlock() //nolint:staticcheck // SA2001: wake has set its deadline when it gives the lock back
 	c.nc.SetReadDeadline(time.Time{})
 	c.enter(heading)
 	return false

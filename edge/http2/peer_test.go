@@ -3,6 +3,7 @@ package http2
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -308,4 +309,12 @@ func eventually(t testing.TB, what string, done func() bool) {
 		}
 		runtime.Gosched()
 	}
+}
+
+func number(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return -1
+	}
+	return n
 }

@@ -71,7 +71,7 @@ func ParseTemplate(s, path string) (Template, error) {
 		if err := checkText(s, rest[:i], authority); err != nil {
 			return Template{}, err
 		}
-		authority = authority && strings.IndexAny(rest[:i], "/?#") < 0
+		authority = authority && !strings.ContainsAny(rest[:i], "/?#")
 		t.text(rest[:i])
 		if rest = rest[i:]; rest == "" {
 			break

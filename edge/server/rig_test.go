@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/server"
@@ -27,14 +26,8 @@ type proxy struct {
 	log    *lines
 }
 
-// start runs a server of a configuration, in which $NAME is replaced by what vars
-// has for it. It is shut down when the test ends.
-func start(t testing.TB, text string, vars ...string) *proxy {
-	t.Helper()
-	return startIn(t, t.TempDir(), text, vars...)
-}
-
-// startIn is start in a directory that has files already.
+// startIn runs a server of a configuration in a directory, with $NAME replaced by
+// what vars has for it. It is shut down when the test ends.
 func startIn(t testing.TB, dir, text string, vars ...string) *proxy {
 	t.Helper()
 	p := &proxy{t: t, dir: dir, access: new(lines), log: new(lines)}
@@ -77,56 +70,16 @@ func (p *proxy) apply(text string, vars ...string) {
 	}
 }
 
-// write puts a file beside the configuration.
-func (p *proxy) write(name string, content []byte) {
-	p.t.Helper()
-	if err := os.WriteFile(filepath.Join(p.dir, name), content, 0o644); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
 // lines collects what is logged.
 type lines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
-	more chan struct{} // closed at the next write
 }
 
 func (l *lines) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.more != nil {
-		close(l.more)
-		l.more = nil
-	}
 	return l.text.Write(b)
-}
-
-// wait returns the first line with part in it, as soon as there is one.
-func (l *lines) wait(t testing.TB, part string) string {
-	t.Helper()
-	timeout := time.After(10 * time.Second)
-	for {
-		l.mu.Lock()
-		for line := range strings.Lines(l.text.String()) {
-			if strings.Contains(line, part) {
-				l.mu.Unlock()
-				return line
-			}
-		}
-		if l.more == nil {
-			l.more = make(chan struct{})
-		}
-		more := l.more
-		l.mu.Unlock()
-		select {
-		case <-more:
-		case <-timeout:
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			t.Fatalf("no line with %q in:\n%s", part, l.text.String())
-		}
-	}
 }
 
 // port returns an address of loopback that was free a moment ago.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 
@@ -79,7 +80,7 @@ func problemOf(err error) *api.Problem {
 		return nil
 	}
 	p := &api.Problem{Title: "the configuration was not taken", Detail: err.Error()}
-	l, ok := err.(*diag.List)
+	l, ok := errors.AsType[*diag.List](err)
 	if !ok {
 		return p
 	}

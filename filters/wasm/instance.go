@@ -23,14 +23,13 @@ type Instance struct {
 	base   context.Context // carries the memory's allocator
 	failed bool
 
-	limit   time.Duration // running time of a call
-	left    time.Duration // running time left to this call
-	since   time.Time     // when it began to run again
-	took    time.Duration // running time of all calls
-	waiting bool          // a host function waits: time is not counted
-	timer   *time.Timer
-	over    atomic.Bool
-	done    chan struct{} // closed when over
+	limit time.Duration // running time of a call
+	left  time.Duration // running time left to this call
+	since time.Time     // when it began to run again
+	took  time.Duration // running time of all calls
+	timer *time.Timer
+	over  atomic.Bool
+	done  chan struct{} // closed when over
 }
 
 // init makes the instance and runs what initialises it.

@@ -9,7 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -63,7 +63,7 @@ func servers(t *testing.T) (plain, secure *httptest.Server) {
 	t.Cleanup(plain.Close)
 	secure = httptest.NewUnstartedServer(http.HandlerFunc(answer))
 	secure.EnableHTTP2 = true
-	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes that are meant to fail
+	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // handshakes that are meant to fail
 	secure.StartTLS()
 	t.Cleanup(secure.Close)
 	pc, err := net.ListenPacket("udp", secure.Listener.Addr().String())
