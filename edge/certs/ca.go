@@ -101,6 +101,10 @@ func open(dir string, lifetime time.Duration) (*CA, error) {
 	_, certErr := os.Stat(certFile)
 	key, keyErr := os.Stat(keyFile)
 	noCert, noKey := errors.Is(certErr, fs.ErrNotExist), errors.Is(keyErr, fs.ErrNotExist)
+	if noCert && !noKey { // both may have appeared between the two looks
+		_, certErr = os.Stat(certFile)
+		noCert = errors.Is(certErr, fs.ErrNotExist)
+	}
 	switch {
 	case noCert && noKey:
 		return nil, nil
