@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"unsafe"
@@ -107,7 +108,9 @@ func FuzzEncoder(f *testing.F) {
 		e, d := newEncoder(), hpack.NewDecoder(tableSize, nil)
 		for line := range strings.SplitSeq(script, "\n") {
 			if size, ok := strings.CutPrefix(line, "="); ok {
-				e.resize(uint32(max(0, number(size))))
+				if n, err := strconv.ParseUint(size, 10, 32); err == nil {
+					e.resize(uint32(n))
+				}
 				continue
 			}
 			name, value, _ := strings.Cut(line, ": ")
