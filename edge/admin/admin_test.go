@@ -299,4 +299,3 @@ func TestUnixSocket(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
-
