@@ -6,11 +6,6 @@ import (
 	"github.com/sluice-edge/sluice/edge/route"
 )
 
-// answer is a route that needs no origin.
-type answer interface {
-	answer(x *edge.Exchange, captures *route.Captures) error
-}
-
 // redirect answers with another place to go to.
 type redirect struct {
 	status    int
@@ -35,7 +30,7 @@ type respond struct {
 	fields []config.Pair
 }
 
-func (r *respond) answer(x *edge.Exchange, _ *route.Captures) error {
+func (r *respond) answer(x *edge.Exchange) error {
 	if len(r.body) == 0 {
 		x.Respond(r.status, nil, 0)
 	} else {

@@ -154,9 +154,9 @@ func (b *builder) route(st *site, c *config.Route) *Route {
 	}
 	switch {
 	case c.Redirect != nil:
-		r.answer = b.redirect(c)
+		r.redirect = b.redirect(c)
 	case c.Respond != nil:
-		r.answer = &respond{c.Respond.Status, []byte(c.Respond.Body), c.Respond.Fields}
+		r.respond = &respond{c.Respond.Status, []byte(c.Respond.Body), c.Respond.Fields}
 	case c.Split != nil:
 		r.split = b.split(st, c)
 		for _, a := range c.Split.Arms {
@@ -165,7 +165,7 @@ func (b *builder) route(st *site, c *config.Route) *Route {
 	default:
 		r.arms = []arm{{"", b.pool(c.To, c.Place)}}
 	}
-	if r.answer != nil {
+	if c.Redirect != nil || c.Respond != nil {
 		return r
 	}
 	if c.Cache.Mode != config.CacheOff {
@@ -185,7 +185,7 @@ func (b *builder) route(st *site, c *config.Route) *Route {
 	return r
 }
 
-func (b *builder) redirect(c *config.Route) answer {
+func (b *builder) redirect(c *config.Route) *redirect {
 	t, err := route.ParseTemplate(c.Redirect.To, c.Match.Path)
 	if err != nil {
 		b.problems.Errorf(c.Redirect.Place, "%v", err)

@@ -72,11 +72,16 @@ func (p *proxy) apply(text string, vars ...string) {
 
 // lines collects what is logged.
 type lines struct {
+	discard bool // set before anything is served
+
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
 func (l *lines) Write(b []byte) (int, error) {
+	if l.discard {
+		return len(b), nil
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.text.Write(b)

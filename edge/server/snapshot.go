@@ -50,11 +50,12 @@ type Route struct {
 	limits  edge.Limits
 	maxBody int64 // of request content in bytes; config.Unlimited
 
-	answer  answer // redirect or respond; nothing follows it
-	split   *split.Split
-	filters []*filter
-	cache   edge.Filter
-	arms    []arm // one, without a name, if there is no split
+	redirect *redirect // it, or respond, answers, and nothing follows
+	respond  *respond
+	split    *split.Split
+	filters  []*filter
+	cache    edge.Filter
+	arms     []arm // one, without a name, if there is no split
 
 	stages edge.Handler // compression and filters, before (*behind)(route)
 }
@@ -110,8 +111,11 @@ func (r *Route) serve(x *edge.Exchange, captures *route.Captures) error {
 	if err := r.adopt(x); err != nil {
 		return err
 	}
-	if r.answer != nil {
-		return r.answer.answer(x, captures)
+	if r.redirect != nil {
+		return r.redirect.answer(x, captures)
+	}
+	if r.respond != nil {
+		return r.respond.answer(x)
 	}
 	return r.assigned(x, r.stages)
 }
@@ -156,8 +160,11 @@ func (b *behind) Serve(x *edge.Exchange) error {
 	if err := to.adopt(x); err != nil {
 		return err
 	}
-	if to.answer != nil {
-		return to.answer.answer(x, &captures)
+	if to.redirect != nil {
+		return to.redirect.answer(x, &captures)
+	}
+	if to.respond != nil {
+		return to.respond.answer(x)
 	}
 	return to.assigned(x, &rest{to, r, 0})
 }
