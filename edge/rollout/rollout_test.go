@@ -138,14 +138,14 @@ func moves(t *testing.T, before, after []Weight) (moved int, from map[[2]int]int
 	r := mustNew(t, before...)
 	old := make([]int, 100_000)
 	for i := range old {
-		old[i] = r.Assign(Key(fmt.Sprint(i)))
+		old[i] = r.Assign(mix(uint64(i)))
 	}
 	if err := r.SetWeights(after); err != nil {
 		t.Fatal(err)
 	}
 	from = map[[2]int]int{}
 	for i, was := range old {
-		if is := r.Assign(Key(fmt.Sprint(i))); is != was {
+		if is := r.Assign(mix(uint64(i))); is != was {
 			moved++
 			from[[2]int{was, is}]++
 		}
