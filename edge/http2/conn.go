@@ -437,5 +437,5 @@ func (c *conn) flushLater() {
 
 // log writes about what the client did wrong.
 func (c *conn) log(message string, args ...any) {
-	c.s.log.With("client", c.client.IP).Info(message, args...)
+	c.s.log.With("client", c.client.IP).Debug(message, args...) // a client could fill a log of more
 }

@@ -109,7 +109,6 @@ func (e *exchange) handle() (err error) {
 func (e *exchange) refuse(err error) {
 	e.c.s.rejected.Add(1)
 	edge.Refuse(e.c.s.handler, &e.x, err)
-	e.c.s.log.Info("request refused", "client_ip", e.c.client.IP, "status", e.x.Response.Status, "why", edge.AsError(err).Kind.Why(), "error", err)
 }
 
 func (e *exchange) panicked(op string, v any) error {

@@ -158,8 +158,8 @@ func TestRefused(t *testing.T) {
 	f(func(s *stream) { s.request("POST", "/content"); s.frame(0x1, block("x", strings.Repeat("a", 40<<10))) }, ":status: 431")
 	// The connection has survived all of that.
 	f(func(s *stream) { s.request("GET", "/content") }, ":status: 200")
-	if n, lines := p.Stats().Rejected, strings.Count(p.log.String(), `msg="request refused" client_ip=127.0.0.1`); n != 9 || lines != 9 {
-		t.Errorf("%d requests rejected, %d in the log, want 9", n, lines)
+	if n := p.Stats().Rejected; n != 9 {
+		t.Errorf("%d requests rejected, want 9", n)
 	}
 }
 

@@ -43,6 +43,9 @@ func (s *ids) next(x *edge.Exchange) string {
 	return x.Concat(unsafe.String(&b[0], len(b)))
 }
 
+// armField tells filters and origins which arm of the route's split x belongs to.
+const armField = "X-Sluice-Arm"
+
 // identify says who asks, in the fields that origins look at. Whatever the
 // client said of itself there is replaced, since any client can say anything.
 func identify(x *edge.Exchange) {
@@ -51,7 +54,7 @@ func identify(x *edge.Exchange) {
 		switch {
 		case len(name) > 12 && edge.EqualFold(name[:12], "x-forwarded-"):
 			return true
-		case len(name) == 12 && edge.EqualFold(name, "x-request-id"),
+		case len(name) == 12 && (edge.EqualFold(name, "x-request-id") || edge.EqualFold(name, armField)),
 			len(name) == 9 && (edge.EqualFold(name, "x-real-ip") || edge.EqualFold(name, "forwarded")),
 			len(name) == 5 && edge.EqualFold(name, "proxy"): // becomes HTTP_PROXY in a CGI environment
 			return true

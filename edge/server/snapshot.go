@@ -133,6 +133,7 @@ func (r *Route) assigned(x *edge.Exchange, next edge.Handler) error {
 		return next.Serve(x)
 	}
 	arm, remember := r.split.Assign(x)
+	x.Request.Fields.Set(armField, x.Record.Arm)
 	err := next.Serve(x)
 	if err == nil && remember {
 		r.split.Remember(x, arm)
