@@ -59,6 +59,33 @@ func TestBlock(t *testing.T) {
 	}
 }
 
+// A head leaves before the first byte of its content, also when the role has been
+// given away long before: server-sent events.
+func TestHeadBeforeContent(t *testing.T) {
+	more := make(chan struct{})
+	p := dial(t, listen(t, serve(func(x *edge.Exchange) error {
+		x.Block() // as a transport does before it reads the response
+		x.Respond(200, &pieces{x: x, list: []string{"event"}, wait: more}, -1)
+		return nil
+	}, Config{})))
+	p.request(1, true, get...)
+	for {
+		if _, isHead := p.frame().(*http2.HeadersFrame); isHead {
+			break
+		}
+	}
+	more <- struct{}{}
+	for {
+		if f, isData := p.frame().(*http2.DataFrame); isData {
+			if got := string(f.Data()); got != "event" {
+				t.Errorf("content %q, want %q", got, "event")
+			}
+			break
+		}
+	}
+	close(more)
+}
+
 // A flush that is stuck, since the client does not read, does not keep the
 // connection from being read: the client may be waiting for just that. Here it
 // sends a request's content before it reads anything.

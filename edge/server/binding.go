@@ -30,6 +30,7 @@ type binding struct {
 	log     *slog.Logger
 	network string // "tcp" or "unix"
 	address string
+	door    *door
 	tcp     *listen.Listener
 	udp     net.PacketConn // nil without TLS
 
@@ -50,8 +51,8 @@ func (s *Server) bind(a address, f *config.File) (*binding, error) {
 	if b.tcp, err = listen.Stream(a.network, a.address, f.Limits.Connections, s.log); err != nil {
 		return nil, err
 	}
-	door := &door{s, a.address}
-	b.h1 = http1.NewServer(door, http1Config(f.Limits), s.log)
+	b.door = &door{server: s, key: a.address}
+	b.h1 = http1.NewServer(b.door, http1Config(f.Limits), s.log)
 	if !a.encrypted {
 		return b, nil
 	}
@@ -59,8 +60,8 @@ func (s *Server) bind(a address, f *config.File) (*binding, error) {
 		b.tcp.Close()
 		return nil, err
 	}
-	b.h2 = http2.NewServer(door, http2Config(f.Limits), s.log)
-	b.h3 = http3.NewServer(door, http3Config(f.Limits), s.log)
+	b.h2 = http2.NewServer(b.door, http2Config(f.Limits), s.log)
+	b.h3 = http3.NewServer(b.door, http3Config(f.Limits), s.log)
 	b.certificate = s.certificates(a.address)
 	b.configure(f)
 	return b, nil

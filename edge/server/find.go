@@ -11,7 +11,7 @@ import (
 // answered by itself, since the host is an alias.
 func (e *entrance) find(x *edge.Exchange, captures *route.Captures) (*Route, error) {
 	if e == nil {
-		return nil, &edge.Error{Kind: edge.NoRoute, Op: "find the site: the address is bound no more"}
+		return nil, &edge.Error{Kind: edge.InternalError, Op: "find the site: the address is not bound"}
 	}
 	h, ok := e.hosts.Lookup(x.Request.Authority)
 	switch {

@@ -56,6 +56,11 @@ func (s *Server) Apply(file *config.File) (problems *diag.List, err error) {
 	for _, p := range b.pending {
 		p.filter.live.deploy(p.version)
 	}
+	for address, bd := range s.bindings {
+		if snap.entrances[address] == nil {
+			bd.door.last.Store(old.entrances[address])
+		}
+	}
 	s.secrets.Store(secrets)
 	s.snapshot.Store(snap)
 	for _, bd := range opened {

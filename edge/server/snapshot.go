@@ -1,6 +1,8 @@
 package server
 
 import (
+	"sync/atomic"
+
 	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/route"
@@ -69,6 +71,7 @@ type arm struct {
 type door struct {
 	server *Server
 	key    string
+	last   atomic.Pointer[entrance] // what was served here before the address was given up; nil: it is not
 }
 
 // Serve takes an exchange from the engine that has parsed it to the point where
@@ -79,6 +82,9 @@ func (d *door) Serve(x *edge.Exchange) error {
 	snap := s.snapshot.Load()
 	s.begin(x)
 	ent := snap.entrances[d.key]
+	if ent == nil {
+		ent = d.last.Load() // the request of a connection that is about to be closed
+	}
 	if err := ent.serve(x); err != nil {
 		x.Answer(err)
 	}
