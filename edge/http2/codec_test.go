@@ -90,6 +90,9 @@ func TestEncoderKeepsCopies(t *testing.T) {
 		decodeAll(t, d, e.field(nil, "x", alias))
 	}
 	copy(buf, "other")
+	if got := e.entries[0].value; got != "value of some length" {
+		t.Errorf("the table's entry has become %q", got)
+	}
 	if got := decodeAll(t, d, e.field(nil, "x", "value of some length")); got != "x: value of some length\n" {
 		t.Errorf("got %q", got)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
@@ -49,6 +50,76 @@ func TestSendWindows(t *testing.T) {
 	}
 	if !bytes.Equal(got, content) {
 		t.Error("the content has changed on its way")
+	}
+}
+
+// Streams that wait for the flusher share the connection's window when they go on.
+func TestSharedWindow(t *testing.T) {
+	gate := make(chan struct{})
+	s := serve(func(x *edge.Exchange) error {
+		x.Block()
+		<-gate
+		list := make([]string, 20)
+		for i := range list {
+			list[i] = strings.Repeat("x", maxFrame)
+		}
+		x.Respond(200, &pieces{list: list}, -1)
+		return nil
+	}, Config{Waiting: 1})
+	p := dial(t, listen(t, s), http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
+	for id := uint32(1); id < 65; id += 2 {
+		p.request(id, true, get...)
+	}
+	const window = defaultWindow + 1<<20 // more than the socket takes, and less than there is
+	p.check(p.fr.WriteWindowUpdate(0, 1<<20))
+	close(gate)
+	n := 0
+	read := func() {
+		if f, isData := p.frame().(*http2.DataFrame); isData {
+			if n += len(f.Data()); n > window {
+				t.Fatalf("%d bytes, the window allows %d", n, window)
+			}
+		}
+	}
+	for n < window {
+		read()
+	}
+	eventually(t, "all streams that are left wait for the window", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for c := range s.conns {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			for _, st := range c.streams { // some have got all of theirs
+				if st.waits == 0 {
+					return false
+				}
+			}
+		}
+		return true
+	})
+	p.check(p.fr.WritePing(false, [8]byte{}))
+	for {
+		f := p.frame()
+		if d, isData := f.(*http2.DataFrame); isData && len(d.Data()) > 0 {
+			t.Fatalf("%d bytes beyond the window", len(d.Data()))
+		}
+		if ping, isPing := f.(*http2.PingFrame); isPing && ping.IsAck() {
+			return
+		}
+	}
+}
+
+// The memory of a body that is read as it comes is bounded by what is not read.
+func TestContentMemory(t *testing.T) {
+	s := &stream{}
+	p := make([]byte, 10_000)
+	for range 1000 {
+		s.append(p)
+		s.off = len(s.content) - len(p)/2 // the reader is always a little behind
+	}
+	if got := cap(s.content); got > 10*len(p) {
+		t.Errorf("%d bytes are held for %d that wait", got, len(p)/2)
 	}
 }
 

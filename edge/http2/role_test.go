@@ -62,15 +62,23 @@ func TestBlock(t *testing.T) {
 // A head leaves before the first byte of its content, also when the role has been
 // given away long before: server-sent events.
 func TestHeadBeforeContent(t *testing.T) {
-	more := make(chan struct{})
+	more, gate := make(chan struct{}), make(chan struct{})
 	p := dial(t, listen(t, serve(func(x *edge.Exchange) error {
+		if x.Request.Path == "/ok" {
+			x.Respond(204, nil, 0) // without content, for which the client would send frames
+			return nil
+		}
 		x.Block() // as a transport does before it reads the response
+		<-gate
 		x.Respond(200, &pieces{x: x, list: []string{"event"}, wait: more}, -1)
 		return nil
 	}, Config{})))
 	p.request(1, true, get...)
+	p.request(3, true, with(get[:3], ":path: /ok")...)
+	p.answer(3) // the new holder of the role has flushed, and waits for frames
+	close(gate)
 	for {
-		if _, isHead := p.frame().(*http2.HeadersFrame); isHead {
+		if f, isHead := p.frame().(*http2.HeadersFrame); isHead && f.StreamID == 1 {
 			break
 		}
 	}
