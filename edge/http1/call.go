@@ -3,6 +3,7 @@ package http1
 import (
 	"errors"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -178,6 +179,7 @@ func (c *call) roundTrip(u *upstream) error {
 // readHead reads the response's head. The endpoint's time for it begins with the
 // request's last byte.
 func (c *call) readHead(u *upstream, limit time.Duration) ([]byte, error) {
+	runtime.Gosched() // see conn.await
 	for {
 		head, err := c.in.readHead()
 		if err == nil || !c.pumping || c.dead.Load() || !errors.Is(err, os.ErrDeadlineExceeded) {
