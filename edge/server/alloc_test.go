@@ -65,7 +65,7 @@ func TestAllocs(t *testing.T) {
 	at := port(t)
 	answer := "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nEtag: \"1\"\r\nContent-Length: 2048\r\n\r\n" + strings.Repeat("x", 2048)
 	p := startIn(t, t.TempDir(), measured, "PORT", at[strings.LastIndexByte(at, ':')+1:], "$ORIGIN", fixedOrigin(t, answer))
-	p.access.discard = true
+	p.access.only = "nothing"
 	for _, test := range []struct{ name, path, fields string }{
 		{"proxied", "/", ""},
 		{"proxied, a split", "/split", ""},
@@ -147,7 +147,7 @@ func BenchmarkExchange(b *testing.B) {
 	at := port(b)
 	answer := "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1024\r\n\r\n" + strings.Repeat("x", 1024)
 	p := startIn(b, b.TempDir(), measured, "PORT", at[strings.LastIndexByte(at, ':')+1:], "$ORIGIN", fixedOrigin(b, answer))
-	p.access.discard = true
+	p.access.only = "nothing"
 	for _, path := range []string{"/", "/c/x"} {
 		b.Run(path, func(b *testing.B) {
 			c, err := net.Dial("tcp", at)

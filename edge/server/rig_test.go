@@ -72,19 +72,21 @@ func (p *proxy) apply(text string, vars ...string) {
 
 // lines collects what is logged.
 type lines struct {
-	discard bool // set before anything is served
+	only string // part of the lines that are kept; set before anything is served
 
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
 func (l *lines) Write(b []byte) (int, error) {
-	if l.discard {
-		return len(b), nil
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.text.Write(b)
+	for line := range bytes.Lines(b) {
+		if bytes.Contains(line, []byte(l.only)) {
+			l.text.Write(line)
+		}
+	}
+	return len(b), nil
 }
 
 // port returns an address of loopback that was free a moment ago.
