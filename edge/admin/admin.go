@@ -146,16 +146,21 @@ func (a *API) unknown(w http.ResponseWriter, r *http.Request) {
 // reply sends v as JSON.
 func reply(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.Encode(v) // an error means that the client has gone
+	write(w, status, v)
 }
 
 func problem(w http.ResponseWriter, p api.Problem) {
 	w.Header().Set("Content-Type", api.ContentType)
-	w.WriteHeader(p.Status)
-	json.NewEncoder(w).Encode(p)
+	write(w, p.Status, p)
+}
+
+// write sends v for people to read too: curl shows it as it is.
+func write(w http.ResponseWriter, status int, v any) {
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	e.Encode(v) // an error means that the client has gone
 }
 
 // failed sends err, which is a Problem if the client is to blame.

@@ -80,7 +80,7 @@ func TestConfigure(t *testing.T) {
 	defer e.Close()
 	_, err := Load(context.Background(), e, guests.Build(t, everything), Config{Start: 30 * time.Second,
 		Log: slog.New(slog.NewTextHandler(&out, nil))})
-	if err == nil || !strings.Contains(err.Error(), "cannot be initialised") || !strings.Contains(out.String(), "no greeting") {
+	if err == nil || !strings.Contains(err.Error(), "cannot be initialised") || !strings.Contains(err.Error(), "no greeting") || !strings.Contains(out.String(), "no greeting") {
 		t.Errorf("error is %v, log is %s", err, out.String())
 	}
 }

@@ -107,6 +107,9 @@ func New(m *wasm.Module, cfg Config) (*Filter, error) {
 	if err != nil {
 		g.flush()
 		pool.Close()
+		if g.said != "" {
+			return nil, fmt.Errorf("cannot be initialised: it says %q: %w", g.said, err)
+		}
 		return nil, fmt.Errorf("cannot be initialised: %w", err)
 	}
 	g.flush()

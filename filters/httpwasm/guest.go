@@ -43,9 +43,10 @@ type guest struct {
 	early     early
 	trail     edits // of the request's trailers
 
-	touched bool  // the response was changed in handle_response
-	fields  int64 // bytes of fields set
-	logged  int   // bytes
+	touched bool   // the response was changed in handle_response
+	fields  int64  // bytes of fields set
+	logged  int    // bytes
+	said    string // its first line while the filter is made
 	line    []byte
 }
 

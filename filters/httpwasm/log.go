@@ -60,6 +60,9 @@ func (g *guest) say(level slog.Level, line string) {
 	if len(line) > left {
 		line = line[:left] + "..."
 	}
+	if g.x == nil && g.said == "" {
+		g.said = line
+	}
 	g.f.guests.line(level, "filter says", "text", line, "id", g.id())
 }
 
