@@ -14,7 +14,8 @@ import "io"
 // Close is idempotent, may be called from any goroutine, and ends a Read that
 // waits. It frees nothing that a Read may still use: that is for an [Ender]. A
 // body that wraps another hands Close on, and frees its own state in an Ender
-// which it registers before it calls the next handler.
+// which it registers before it calls the next handler. Nobody closes a body after
+// the exchange's enders have run: by then it may serve another.
 //
 // Two more methods are looked for. Bytes() []byte is found by [Bytes].
 // io.WriterTo lets an engine hand its socket to whoever can move bytes without

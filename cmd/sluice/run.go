@@ -86,17 +86,9 @@ what was probably meant. The exit code is 2 if there are errors.`,
 					routes += len(s.Routes)
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "%s is right: %s, %s, %s, %s\n", path,
-					count(len(file.Sites), "site"), count(routes, "route"), count(len(file.Upstreams), "upstream"), count(len(file.Filters), "filter"))
+					plural(len(file.Sites), "site"), plural(routes, "route"), plural(len(file.Upstreams), "upstream"), plural(len(file.Filters), "filter"))
 			}
 			return nil
 		},
 	}
-}
-
-// count returns n things.
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

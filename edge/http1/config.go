@@ -68,7 +68,8 @@ func (c Config) withDefaults() *Config {
 // TransportConfig holds the limits towards an endpoint. A zero field means its
 // default.
 type TransportConfig struct {
-	// Idle is how many idle connections are kept. Default 256.
+	// Idle is how many idle connections are kept; less than 0 keeps none.
+	// Default 256.
 	Idle int
 	// IdleTime is how long an idle connection is kept. Default 1m.
 	IdleTime time.Duration

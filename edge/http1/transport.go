@@ -172,6 +172,7 @@ func or(limit, otherwise time.Duration) time.Duration {
 	return otherwise
 }
 
+// dialKind returns what sort of failure err of a dial is.
 func dialKind(err error) edge.Kind {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		if dns.IsTimeout {
@@ -184,6 +185,9 @@ func dialKind(err error) edge.Kind {
 		return edge.ConnectionTimeout
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, fs.ErrNotExist):
 		return edge.DestinationUnavailable
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.EADDRNOTAVAIL),
+		errors.Is(err, syscall.ENOBUFS), errors.Is(err, syscall.ENOMEM):
+		return edge.InternalError // what is short is ours, and says nothing about the endpoint
 	}
 	return edge.ConnectionRefused
 }

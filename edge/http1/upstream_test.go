@@ -322,6 +322,12 @@ func TestIdleConnections(t *testing.T) {
 	}
 	eventually(t, "idle connections are closed in time", func() bool { return tr.Idle() == 0 && open.Load() == 0 })
 
+	tr = http1.NewTransport("tcp", o, http1.TransportConfig{Idle: -1})
+	answer(wait(tr, 2))
+	if n := tr.Idle(); n != 0 {
+		t.Errorf("%d connections are kept, want none", n)
+	}
+
 	tr = http1.NewTransport("tcp", o, http1.TransportConfig{})
 	answer(wait(tr, 2))
 	if n := tr.Idle(); n != 2 {

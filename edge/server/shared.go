@@ -96,9 +96,13 @@ func (n *shared) pool(old *shared, c *config.Upstream) *upstream.Pool {
 		u.Endpoints = append(u.Endpoints, e)
 		cfg.Endpoints = append(cfg.Endpoints, upstream.Endpoint{Network: e.Network, Address: e.Address, Weight: e.Weight, Backup: e.Backup})
 	}
+	idle := c.Connections.Idle
+	if idle == 0 {
+		idle = -1 // where 0 would mean the default
+	}
 	p, _ := keep(n.pools, old.pools, canonical(u), func() (*upstream.Pool, error) {
 		return upstream.New(cfg, func(e upstream.Endpoint) upstream.Transport {
-			return http1.NewTransport(e.Network, e.Address, http1.TransportConfig{Idle: c.Connections.Idle})
+			return http1.NewTransport(e.Network, e.Address, http1.TransportConfig{Idle: idle})
 		}), nil
 	})
 	return p
