@@ -39,14 +39,25 @@ func TestClient(t *testing.T) {
 // An exchange that runs is finished, and nothing else is begun.
 func TestDrain(t *testing.T) {
 	serving, release := make(chan struct{}), make(chan struct{})
-	p := start(t, http3.Config{DrainGrace: time.Millisecond}, func(x *edge.Exchange) error {
+	p := start(t, http3.Config{DrainGrace: time.Hour}, func(x *edge.Exchange) error {
 		if x.Request.Path == "/slow" {
 			close(serving)
 			<-release
 		}
 		return text(x, 200, "done")
 	})
+	t.Cleanup(func() { // before the server is closed, which waits for the handler
+		select {
+		case <-release:
+		default:
+			close(release)
+		}
+	})
 	idle := p.dial(t)
+	control, err := idle.AcceptUniStream(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	slow := p.dial(t)
 	s := p.open(t, slow)
 	s.request("GET", "/slow")
@@ -55,18 +66,16 @@ func TestDrain(t *testing.T) {
 	p.Drain()
 	p.Drain() // does nothing
 
-	// The idle connection is told (GOAWAY: type 7), and closed without an error.
-	control, err := idle.AcceptUniStream(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	// The idle connection is told: GOAWAY is of type 7.
+	var told []byte
+	for !strings.HasSuffix(string(told), "\x07\x01\x00") {
+		b := make([]byte, 64)
+		n, err := control.Read(b)
+		if told = append(told, b[:n]...); err != nil {
+			t.Fatalf("the control stream ends with %x, %v", told, err)
+		}
 	}
-	b, err := io.ReadAll(control)
-	if n := len(b); n < 3 || string(b[n-3:]) != "\x07\x01\x00" {
-		t.Errorf("the control stream ends with %x, %v", b, err)
-	}
-	if a := new(quic.ApplicationError); !errors.As(err, &a) || a.ErrorCode != 0x100 {
-		t.Errorf("the idle connection ended with %v", err)
-	}
+	idle.CloseWithError(0x100, "")
 
 	// New connections, and new requests on an old one.
 	if _, err := quic.DialAddr(t.Context(), p.addr, p.tls(), &quic.Config{HandshakeIdleTimeout: 100 * time.Millisecond}); err == nil {
@@ -90,6 +99,7 @@ func TestDrain(t *testing.T) {
 	if _, b, err := s.next(); string(b) != "done" {
 		t.Errorf("got %q, %v", b, err)
 	}
+	slow.CloseWithError(0x100, "")
 	if err := p.Wait(t.Context()); err != nil {
 		t.Errorf("Wait: %v", err)
 	}
@@ -97,6 +107,24 @@ func TestDrain(t *testing.T) {
 		t.Errorf("Serve: %v", err)
 	}
 	p.served <- nil // for the end of the test
+}
+
+// Who stays although told to go is closed, without an error.
+func TestDrainGrace(t *testing.T) {
+	p := start(t, http3.Config{DrainGrace: time.Millisecond}, func(x *edge.Exchange) error { return text(x, 200, "") })
+	idle := p.dial(t)
+	if _, err := idle.AcceptUniStream(t.Context()); err != nil { // else it is refused
+		t.Fatal(err)
+	}
+	p.Drain()
+	<-idle.Context().Done()
+	err := context.Cause(idle.Context())
+	if a := new(quic.ApplicationError); !errors.As(err, &a) || a.ErrorCode != 0x100 {
+		t.Errorf("the idle connection ended with %v", err)
+	}
+	if err := p.Wait(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
 
 // quic-go's own client goes away by itself when it is told.
