@@ -36,7 +36,7 @@ func TestDefaults(t *testing.T) {
 		{"tls", f.TLS, TLS{Min: 0x0303, Internal: Internal{Lifetime: 7 * 24 * time.Hour}}},
 		{"cache", f.Cache, Store{512 << 20}},
 		{"limits", f.Limits, Limits{100_000, 32 << 10, 100, 30 * time.Second}},
-		{"log", f.Log, Log{Stdout, Stderr, LevelInfo, []string{"authorization", "cookie", "proxy-authorization"}, nil}},
+		{"log", f.Log, Log{Access{Output: Stdout, Format: "json", Keep: 14, Compress: true}, Stderr, LevelInfo, []string{"authorization", "cookie", "proxy-authorization"}, nil}},
 		{"admin", f.Admin, Admin{Listen: Address{Network: "tcp", Address: "127.0.0.1:2024"}}},
 		{"route cache", r.Cache, Cache{}},
 		{"timeout", r.Timeout, Timeout{5 * time.Second, time.Minute, 30 * time.Second, 30 * time.Second}},
@@ -45,10 +45,10 @@ func TestDefaults(t *testing.T) {
 		{"filters", len(r.Filters), 0},
 		{"prefer", r.Compress.Prefer, []string{"br", "zstd", "gzip"}},
 		{"compress", [3]any{r.Compress.Off, r.Compress.Level, r.Compress.Min}, [3]any{false, 0, int64(1 << 10)}},
-		{"upstream", f.Upstream(r.To).Endpoints[0].Address, "127.0.0.1:3000"},
-		{"weight", f.Upstream(r.To).Endpoints[0].Weight, 1},
-		{"idle", f.Upstream(r.To).Connections.Idle, 256},
-		{"speak", f.Upstream(r.To).Speak, "h1"},
+		{"upstream", f.Upstream(r.To.Upstream).Endpoints[0].Address, "127.0.0.1:3000"},
+		{"weight", f.Upstream(r.To.Upstream).Endpoints[0].Weight, 1},
+		{"idle", f.Upstream(r.To.Upstream).Connections.Idle, 256},
+		{"speak", f.Upstream(r.To.Upstream).Speak, "h1"},
 	} {
 		if !reflect.DeepEqual(c.got, c.want) {
 			t.Errorf("%s: got %v, want %v", c.name, c.got, c.want)
@@ -97,7 +97,11 @@ filters: { a: { wasm: a.wasm }, b: { wasm: b.wasm } }
 		{"/", "a", Cache{CacheTTL, 600 * s}, Timeout{1 * s, 60 * s, 2 * s, 11 * s}, 9, 1 << 10, false, 1 << 20, 3},
 	} {
 		r := find(t, f, c.route)
-		if got := strings.Join(r.Filters, " "); got != c.filters {
+		var names []string
+		for _, f := range r.Filters {
+			names = append(names, f.Name)
+		}
+		if got := strings.Join(names, " "); got != c.filters {
 			t.Errorf("%s: filters %q, want %q", c.route, got, c.filters)
 		}
 		if r.Cache != c.cache || r.Timeout != c.timeout || r.Body != c.body || r.Retry.Times != c.retry {

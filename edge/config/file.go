@@ -4,6 +4,7 @@
 package config
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/sluice-edge/sluice/edge/diag"
@@ -12,35 +13,50 @@ import (
 // File is a whole configuration. It is complete: whoever uses it looks up no
 // default and asks for no other file but those that it names. Nobody changes it.
 type File struct {
-	Version   int        // of the grammar: 1
-	Listen    Listen     // where sites listen that name no address of their own
-	State     string     // directory of what outlives a restart; absolute. Default: $XDG_STATE_HOME/sluice, else /var/lib/sluice
-	Sites     []Site     // in the order of the file
-	Upstreams []Upstream // in the order of the file; then those that targets imply, in the order of their first use
-	Filters   []Filter   // in the order of the file
+	Version   int            // of the grammar: 1
+	Listen    Listen         // where sites listen that name no address of their own
+	State     string         // directory of what outlives a restart; absolute. Default: $XDG_STATE_HOME/sluice, else /var/lib/sluice
+	Sites     []Site         // in the order of the file
+	Upstreams []Upstream     // in the order of the file; then those that targets imply, in the order of their first use
+	Filters   []Filter       // in the order of the file
+	Functions []Function     // in the order of the file
+	Trust     []netip.Prefix // whose X-Forwarded-* and request ids are believed. Default: nobody's
 	TLS       TLS
 	Compress  Compress // what sites inherit
 	Cache     Store
 	Limits    Limits
 	Log       Log
+	Metrics   Metrics
 	Admin     Admin
 
-	name      string
-	source    []byte
+	texts     []Text
 	upstreams map[string]int // indices by name
 	filters   map[string]int
+	functions map[string]int
+}
+
+// Text is one file of a configuration: the main one, or one that it includes.
+type Text struct {
+	Name  string // path, as problems name it
+	Bytes []byte
 }
 
 // Diag returns an empty list of problems that knows the text of the file, for
 // those who find out more about it.
 func (f *File) Diag() *diag.List {
 	l := new(diag.List)
-	l.Source(f.name, f.source)
+	for _, t := range f.texts {
+		l.Source(t.Name, t.Bytes)
+	}
 	return l
 }
 
-// Name returns what the file was called when it was parsed.
-func (f *File) Name() string { return f.name }
+// Name returns what the main file was called when it was parsed.
+func (f *File) Name() string { return f.texts[0].Name }
+
+// Texts returns what the configuration was parsed from: the main file first, then
+// those that it includes, in the order in which they were merged.
+func (f *File) Texts() []Text { return f.texts }
 
 // Upstream returns the upstream of that name, or nil.
 func (f *File) Upstream(name string) *Upstream {
@@ -58,7 +74,15 @@ func (f *File) Filter(name string) *Filter {
 	return nil
 }
 
-// index makes Upstream and Filter find what the file has.
+// Function returns the function of that name, or nil.
+func (f *File) Function(name string) *Function {
+	if i, ok := f.functions[name]; ok {
+		return &f.Functions[i]
+	}
+	return nil
+}
+
+// index makes Upstream, Filter and Function find what the file has.
 func (f *File) index() {
 	f.upstreams = make(map[string]int, len(f.Upstreams))
 	for i := range f.Upstreams {
@@ -67,6 +91,10 @@ func (f *File) index() {
 	f.filters = make(map[string]int, len(f.Filters))
 	for i := range f.Filters {
 		f.filters[f.Filters[i].Name] = i
+	}
+	f.functions = make(map[string]int, len(f.Functions))
+	for i := range f.Functions {
+		f.functions[f.Functions[i].Name] = i
 	}
 }
 
@@ -111,11 +139,25 @@ type Route struct {
 	Place    diag.Place
 	Name     string // unique in its site. Default: the match as written, with a number behind it if that is taken
 	Match    Match
-	To       string // name of an Upstream
+	To       Target
 	Redirect *Redirect
 	Respond  *Respond
 	Split    *Split
+
+	// What is asked of the upstream or the function instead of what the client
+	// asked for. At most one of Strip and Rewrite is set.
+	Strip     string // prefix that is taken off the path: "/api". Default: none
+	AddPrefix string // prefix that is put before the path, after Strip: "/v2". Default: none
+	Rewrite   string // path, with a query if it has a ?; insertions as in Redirect.To. Default: none
+
 	Settings
+}
+
+// Target is what answers: an upstream or a function. The zero value is neither.
+type Target struct {
+	Upstream string // name of an Upstream
+	Function string // name of a Function
+	Version  int    // of the function's module; 0: the current one
 }
 
 // Match is what a route asks of a request; all of it must hold.
@@ -140,12 +182,51 @@ type Pair struct{ Name, Value string }
 // routes: a route's value replaces the site's, key by key, and its filters come
 // after the site's.
 type Settings struct {
-	Filters  []string // names of filters, in the order in which requests meet them. Default: none
+	Filters  []FilterUse // in the order in which requests meet them. Default: none
 	Cache    Cache
 	Compress Compress
 	Timeout  Timeout
 	Body     int64 // largest content of a request, in bytes; Unlimited is the default
 	Retry    Retry
+
+	Host           Host
+	RewriteAnswers bool // whether Location, Content-Location, Refresh and Set-Cookie of an answer follow what the route has changed of the request. Default: yes
+	Fields         FieldEdits
+	Log            bool // whether exchanges have a line in the access log. Default: yes
+}
+
+// FilterUse is a filter on a route.
+type FilterUse struct {
+	Name    string // of a Filter
+	Version int    // of its module; 0: the current one
+}
+
+// Host is the host that an upstream or function is asked for.
+type Host struct {
+	Kind HostKind
+	Name string // in HostNamed: "example.com" or "example.com:8080"
+}
+
+// HostKind is the kind of a Host.
+type HostKind uint8
+
+// The kinds of Host. HostKeep is the default.
+const (
+	HostKeep     HostKind = iota // the one that the client has asked for
+	HostUpstream                 // the address of the endpoint
+	HostNamed
+)
+
+// FieldEdits is what is changed of the fields: of a request before it goes to the
+// upstream or function, of an answer before it goes to the client.
+type FieldEdits struct{ Request, Response FieldEdit }
+
+// FieldEdit changes fields: first Remove, then Set, then Add. Names are spelled
+// as in the file and compare case-insensitively.
+type FieldEdit struct {
+	Set    []Pair // replaces all fields of the name
+	Add    []Pair
+	Remove []string
 }
 
 // Unlimited is the value of a limit that is none.
@@ -154,8 +235,9 @@ const Unlimited = -1
 // Redirect answers with another place to go to.
 type Redirect struct {
 	Place  diag.Place
-	To     string // path or URL; $1, {name}, {path}, {host}, {query} insert captures of the match
+	To     string // path or URL; $1, {name}, {path}, {host}, {query} insert captures of the match; "" with a Map
 	Status int    // 301, 302, 303, 307 or 308. Default 308
+	Map    string // absolute path of a file of pairs, which stand for this route in the site's table; "" with a To
 }
 
 // Respond is a fixed answer.
@@ -175,10 +257,10 @@ type Split struct {
 
 // Arm is one side of a split.
 type Arm struct {
-	Place    diag.Place
-	Name     string
-	Upstream string  // name of an Upstream
-	Share    float64 // percent, 0 to 100; 0 leaves the arm to those who were assigned to it before
+	Place  diag.Place
+	Name   string
+	Target Target
+	Share  float64 // percent, 0 to 100; 0 leaves the arm to those who were assigned to it before
 }
 
 // By is what decides to which arm an exchange belongs.
@@ -197,6 +279,7 @@ const (
 	ByHeader                // a field of the request
 	ByClient                // the client's address
 	ByChance                // nothing: each exchange anew
+	ByFilter                // a filter, which names the arm; nothing if it does not
 )
 
 // Cache is whether and how a route's answers are stored.
@@ -277,7 +360,7 @@ type Connections struct {
 type Filter struct {
 	Place   diag.Place
 	Name    string
-	Wasm    string        // path of the module; absolute
+	Wasm    string        // path of the module; absolute. "" if it is what was uploaded
 	Config  []byte        // what the guest gets: JSON of the value in the file, or the string as it stands; nil for none
 	Memory  int64         // of one instance, in bytes. Default 32MB
 	Timeout time.Duration // of one call. Default 50ms
@@ -293,6 +376,18 @@ const (
 	Deny OnError = iota // it is answered with an error
 	Skip                // it goes on as if the filter were not there
 )
+
+// Function is a module that answers requests.
+type Function struct {
+	Place       diag.Place
+	Name        string
+	Wasm        string        // path of the module; absolute. "" if it is what was uploaded
+	Env         []Pair        // environment variables, sorted by name. Default: none
+	Args        []string      // arguments, after the name. Default: none
+	Memory      int64         // of one instance, in bytes. Default 128MB
+	Timeout     time.Duration // of one request, without the time that it waits for the client. Default 10s
+	Concurrency int           // requests at a time; more wait a while and are answered with 503. Default 100
+}
 
 // TLS is how connections are encrypted.
 type TLS struct {
@@ -330,11 +425,28 @@ type Limits struct {
 
 // Log is what is written down.
 type Log struct {
-	Access Output   // a line of JSON per exchange. Default stdout
+	Access Access   // a line per exchange
 	Errors Output   // what goes wrong. Default stderr
 	Level  Level    // least level of Errors. Default info
 	Redact []string // request fields, in lower case, whose values are never logged. Default: authorization, cookie, proxy-authorization
 	Fields []string // request fields, in lower case, that the access line carries. Default: none
+}
+
+// Access is the access log.
+type Access struct {
+	Output   Output        // Default stdout; Off if there is a File
+	File     string        // absolute path of the file that lines are appended to; "" for none
+	Format   string        // "json", the default; "common"; "combined"; or a template with {names}
+	Size     int64         // bytes after which the file is rotated; 0, the default, for never
+	Age      time.Duration // time after which the file is rotated; 0, the default, for never
+	Keep     int           // rotated files that are kept; 0 keeps all. Default 14
+	Compress bool          // rotated files are compressed (gzip). Default: yes
+}
+
+// Metrics is where the metrics can be read beside the admin API, which has them at
+// /metrics.
+type Metrics struct {
+	Listen *Address // nil, the default: nowhere else
 }
 
 // Output is where lines go.

@@ -132,10 +132,12 @@ func (d *decoder) file(v value) *File {
 		return nil
 	}
 	base := Settings{
-		Compress: f.Compress,
-		Timeout:  Timeout{Connect: 5 * time.Second, FirstByte: time.Minute, Stalled: 30 * time.Second, ClientStalled: f.Limits.Stalled},
-		Body:     Unlimited,
-		Retry:    Retry{Times: 1},
+		Compress:       f.Compress,
+		Timeout:        Timeout{Connect: 5 * time.Second, FirstByte: time.Minute, Stalled: 30 * time.Second, ClientStalled: f.Limits.Stalled},
+		Body:           Unlimited,
+		Retry:          Retry{Times: 1},
+		RewriteAnswers: true,
+		Log:            true,
 	}
 	switch {
 	case f.sites == nil:
@@ -170,7 +172,7 @@ func (d *decoder) defaults() File {
 		Cache:  Store{Memory: 512 << 20},
 		Limits: Limits{Connections: 100_000, Header: 32 << 10, Fields: 100, Stalled: 30 * time.Second},
 		Log: Log{
-			Access: Stdout, Errors: Stderr, Level: LevelInfo,
+			Access: Access{Output: Stdout, Format: "json", Keep: 14, Compress: true}, Errors: Stderr, Level: LevelInfo,
 			Redact: []string{"authorization", "cookie", "proxy-authorization"},
 		},
 		Admin: Admin{Listen: Address{Network: "tcp", Address: "127.0.0.1:2024"}},
@@ -354,7 +356,7 @@ func logKeys() object[Log] {
 	}
 	outputs, values := []string{"stdout", "stderr", "off"}, []Output{Stdout, Stderr, Off}
 	return object[Log]{"log", "What is written down.", []key[Log]{
-		{"access", "stdout", wordForm(outputs...), "Where a line of JSON for each exchange goes.", func(d *decoder, v value, l *Log) { word(d, v, &l.Access, outputs, values) }},
+		{"access", "stdout", wordForm(outputs...), "Where a line of JSON for each exchange goes.", func(d *decoder, v value, l *Log) { word(d, v, &l.Access.Output, outputs, values) }},
 		{"errors", "stderr", wordForm(outputs...), "Where everything else goes.", func(d *decoder, v value, l *Log) { word(d, v, &l.Errors, outputs, values) }},
 		{"level", "info", wordForm("debug", "info", "warn", "error"), "The least level of what goes to `errors`.", func(d *decoder, v value, l *Log) {
 			word(d, v, &l.Level, []string{"debug", "info", "warn", "error"}, []Level{LevelDebug, LevelInfo, LevelWarn, LevelError})

@@ -25,14 +25,14 @@ type draft struct {
 // target begins a new target, which replaces the one that was inherited.
 func (r *draft) target(v value) {
 	r.targets, r.aimed = append(r.targets, v), true
-	r.To, r.Redirect, r.Respond, r.Split = "", nil, nil, nil
+	r.To, r.Redirect, r.Respond, r.Split = Target{}, nil, nil, nil
 }
 
 // routeKeys are the keys of a route that a site may have too.
 func (g *grammar) routeKeys() []key[draft] {
 	return []key[draft]{
 		{"to", "", targetForm, "The upstream that requests go to: its name under `upstreams`, or the address of its only endpoint.",
-			func(d *decoder, v value, r *draft) { r.target(v); r.To = d.target(v) }},
+			func(d *decoder, v value, r *draft) { r.target(v); r.To = Target{Upstream: d.target(v)} }},
 		{"redirect", "", or(anyText("a path or URL; `$1`, `{name}`, `{path}`, `{host}`, `{query}` insert parts of the request"), mapForm(g.redirect.section("to"))),
 			"Answers with another place to go to. As a text it is the place, and the status is 308.",
 			func(d *decoder, v value, r *draft) { r.target(v); r.Redirect, r.redirectAt = d.redirect(v), v }},
@@ -247,7 +247,7 @@ func (d *decoder) split(v value) *Split {
 	}
 	before, sum := d.problems.Len(), 0.0
 	d.each(v, func(name string, k, child value) {
-		a := Arm{Place: d.place(k), Name: name, Upstream: d.target(k)}
+		a := Arm{Place: d.place(k), Name: name, Target: Target{Upstream: d.target(k)}}
 		if text, ok := d.text(child, "a percentage like 5%"); ok {
 			share, err := parsePercent(text)
 			if err != nil {
@@ -304,7 +304,7 @@ func (d *decoder) by(v value) By {
 }
 
 // filters adds the filters of v to those that were inherited.
-func (d *decoder) filters(v value, to *[]string) {
+func (d *decoder) filters(v value, to *[]FilterUse) {
 	out := slices.Clip(*to)
 	for _, item := range d.few(v) {
 		name, ok := d.text(item, "the name of a filter")
@@ -312,12 +312,12 @@ func (d *decoder) filters(v value, to *[]string) {
 		case !ok:
 		case name == "none":
 			out = nil
-		case slices.Contains(out, name):
+		case slices.Contains(out, FilterUse{Name: name}):
 			d.problems.Warnf(d.place(item), "the filter %s runs twice", d.quote(item))
 			fallthrough
 		default:
 			d.filterUses = append(d.filterUses, use{item, name})
-			out = append(out, name)
+			out = append(out, FilterUse{Name: name})
 		}
 	}
 	*to = out

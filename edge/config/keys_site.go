@@ -84,7 +84,7 @@ func (d *decoder) sites(v value, f *File, base Settings) {
 		s.draft.Settings = base
 		if child.kind == scalar {
 			s.draft.target(child)
-			s.draft.To = d.target(child)
+			s.draft.To = Target{Upstream: d.target(child)}
 		} else {
 			if child.kind == null {
 				d.errorf(k, "the site says nothing").Hint = "write an upstream or an address behind it, like 127.0.0.1:3000"
@@ -171,7 +171,7 @@ func (d *decoder) route(k, v value, r *draft) {
 	switch v.kind {
 	case scalar:
 		r.target(v)
-		r.To = d.target(v)
+		r.To = Target{Upstream: d.target(v)}
 	case mapping:
 		d.grammar.route.decode(d, v, r)
 		d.oneTarget(v, r)

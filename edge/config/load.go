@@ -100,7 +100,7 @@ func Parse(name string, src []byte, o Options) (*File, *diag.List) {
 	if problems.Failed() {
 		return nil, problems
 	}
-	f.name, f.source = name, src
+	f.texts = []Text{{name, src}}
 	f.index()
 	return f, problems
 }

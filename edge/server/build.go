@@ -160,10 +160,10 @@ func (b *builder) route(st *site, c *config.Route) *Route {
 	case c.Split != nil:
 		r.split = b.split(st, c)
 		for _, a := range c.Split.Arms {
-			r.arms = append(r.arms, arm{a.Name, b.pool(a.Upstream, a.Place)})
+			r.arms = append(r.arms, arm{a.Name, b.pool(a.Target.Upstream, a.Place)})
 		}
 	default:
-		r.arms = []arm{{"", b.pool(c.To, c.Place)}}
+		r.arms = []arm{{"", b.pool(c.To.Upstream, c.Place)}}
 	}
 	if c.Redirect != nil || c.Respond != nil {
 		return r
@@ -175,8 +175,8 @@ func (b *builder) route(st *site, c *config.Route) *Route {
 	if stage := b.compress(c); stage != nil {
 		stages = append(stages, stage)
 	}
-	for _, name := range c.Filters {
-		if f := b.filters[name]; f != nil {
+	for _, use := range c.Filters {
+		if f := b.filters[use.Name]; f != nil {
 			r.filters = append(r.filters, f)
 			stages = append(stages, f)
 		}

@@ -221,7 +221,7 @@ func (s *Server) logTo(c config.Log) {
 	if old != nil && (s.output != nil || c.Access == s.logged.Access) {
 		old.SetFields(c.Fields, c.Redact)
 	} else {
-		s.access.Store(accesslog.New(accesslog.Config{Output: s.accessOutput(c.Access), Fields: c.Fields, Redact: c.Redact, Log: s.log}))
+		s.access.Store(accesslog.New(accesslog.Config{Output: s.accessOutput(c.Access.Output), Fields: c.Fields, Redact: c.Redact, Log: s.log}))
 		if old != nil {
 			old.Close()
 		}
