@@ -97,11 +97,7 @@ filters: { a: { wasm: a.wasm }, b: { wasm: b.wasm } }
 		{"/", "a", Cache{CacheTTL, 600 * s}, Timeout{1 * s, 60 * s, 2 * s, 11 * s}, 9, 1 << 10, false, 1 << 20, 3},
 	} {
 		r := find(t, f, c.route)
-		var names []string
-		for _, f := range r.Filters {
-			names = append(names, f.Name)
-		}
-		if got := strings.Join(names, " "); got != c.filters {
+		if got := filterNames(r); got != c.filters {
 			t.Errorf("%s: filters %q, want %q", c.route, got, c.filters)
 		}
 		if r.Cache != c.cache || r.Timeout != c.timeout || r.Body != c.body || r.Retry.Times != c.retry {
@@ -110,7 +106,7 @@ filters: { a: { wasm: a.wasm }, b: { wasm: b.wasm } }
 		if x := r.Compress; x.Level != c.level || x.Min != c.min || x.Off != c.off || strings.Join(x.Prefer, " ") != "gzip" {
 			t.Errorf("%s: compress %+v, want %+v", c.route, x, c)
 		}
-		if r.To != "127.0.0.1:1" {
+		if r.To.Upstream != "127.0.0.1:1" {
 			t.Errorf("%s: to %q", c.route, r.To)
 		}
 	}
@@ -218,7 +214,7 @@ func TestLoad(t *testing.T) {
 	if got, want := string(f.Filter("x").Config), `{"k":"a \"key\""}`; got != want {
 		t.Errorf("config %s, want %s", got, want)
 	}
-	if d := f.Diag(); !strings.Contains(d.String()+fmt.Sprint(d.Len()), "0") || f.name != name {
+	if d := f.Diag(); !strings.Contains(d.String()+fmt.Sprint(d.Len()), "0") || f.Name() != name {
 		t.Errorf("Diag: %v", d)
 	}
 
@@ -288,8 +284,17 @@ sites:
 filters: { a: { wasm: x }, b: { wasm: x }, c: { wasm: x }, d: { wasm: x }, e: { wasm: x } }
 `)
 	for route, want := range map[string]string{"/1": "a b c d", "/2": "a b c e", "/": "a b c"} {
-		if got := strings.Join(find(t, f, route).Filters, " "); got != want {
+		if got := filterNames(find(t, f, route)); got != want {
 			t.Errorf("%s: got %q, want %q", route, got, want)
 		}
 	}
+}
+
+// filterNames returns the names of the filters of a route.
+func filterNames(r *Route) string {
+	var names []string
+	for _, f := range r.Filters {
+		names = append(names, f.Name)
+	}
+	return strings.Join(names, " ")
 }

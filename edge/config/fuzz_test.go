@@ -50,7 +50,7 @@ func FuzzParse(f *testing.F) {
 			}
 			for _, r := range s.Routes {
 				targets := 0
-				for _, has := range []bool{r.To != "", r.Redirect != nil, r.Respond != nil, r.Split != nil} {
+				for _, has := range []bool{r.To != (Target{}), r.Redirect != nil, r.Respond != nil, r.Split != nil} {
 					if has {
 						targets++
 					}
@@ -58,12 +58,12 @@ func FuzzParse(f *testing.F) {
 				if targets != 1 || r.Name == "" || r.Match.Path == "" {
 					t.Errorf("an incomplete route: %+v", r)
 				}
-				if r.To != "" && file.Upstream(r.To) == nil {
+				if r.To.Upstream != "" && file.Upstream(r.To.Upstream) == nil {
 					t.Errorf("no upstream %q", r.To)
 				}
-				for _, name := range r.Filters {
-					if file.Filter(name) == nil {
-						t.Errorf("no filter %q", name)
+				for _, use := range r.Filters {
+					if file.Filter(use.Name) == nil {
+						t.Errorf("no filter %q", use.Name)
 					}
 				}
 			}
