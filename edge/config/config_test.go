@@ -107,7 +107,7 @@ filters: { a: { wasm: a.wasm }, b: { wasm: b.wasm } }
 			t.Errorf("%s: compress %+v, want %+v", c.route, x, c)
 		}
 		if r.To.Upstream != "127.0.0.1:1" {
-			t.Errorf("%s: to %q", c.route, r.To)
+			t.Errorf("%s: to %q", c.route, r.To.Upstream)
 		}
 	}
 }

@@ -59,7 +59,7 @@ func FuzzParse(f *testing.F) {
 					t.Errorf("an incomplete route: %+v", r)
 				}
 				if r.To.Upstream != "" && file.Upstream(r.To.Upstream) == nil {
-					t.Errorf("no upstream %q", r.To)
+					t.Errorf("no upstream %q", r.To.Upstream)
 				}
 				for _, use := range r.Filters {
 					if file.Filter(use.Name) == nil {
