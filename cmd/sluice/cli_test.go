@@ -24,11 +24,11 @@ var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // fakeAPI is an admin API with fixed answers.
 func fakeAPI(t *testing.T) *httptest.Server {
 	t.Helper()
-	version := api.FilterVersion{Filter: "auth", Version: 3, Live: true, Digest: "sha256:0f343b0931126a20f133d67c2b018a3b5f1e7a8f8e6f1d1a1f4a0c8f7f6d5e4c", ABI: "http-wasm",
+	version := api.ModuleVersion{Filter: "auth", Version: 3, Live: true, Digest: "sha256:0f343b0931126a20f133d67c2b018a3b5f1e7a8f8e6f1d1a1f4a0c8f7f6d5e4c", ABI: "http-wasm",
 		Bytes: 318_000, Imports: []string{"http_handler.get_header", "http_handler.log"}, CompileMS: 12.345, Uploaded: now.Add(-90 * time.Minute), Source: "upload"}
-	first := api.FilterVersion{Filter: "auth", Version: 2, Digest: "sha256:aa343b0931126a20", ABI: "http-wasm", Bytes: 1000, Uploaded: now.Add(-50 * time.Hour), Source: "sluice.yaml"}
-	auth := api.Filter{Name: "auth", Live: 3, Routes: []string{"shop/checkout", "shop/cart"}, Runs: 1234567, Failures: 3, Versions: []api.FilterVersion{version, first}}
-	filters := []api.Filter{auth, {Name: "evil\x1b[2J", Versions: []api.FilterVersion{first}}}
+	first := api.ModuleVersion{Filter: "auth", Version: 2, Digest: "sha256:aa343b0931126a20", ABI: "http-wasm", Bytes: 1000, Uploaded: now.Add(-50 * time.Hour), Source: "sluice.yaml"}
+	auth := api.Filter{Name: "auth", Live: 3, Routes: []string{"shop/checkout", "shop/cart"}, Runs: 1234567, Failures: 3, Versions: []api.ModuleVersion{version, first}}
+	filters := []api.Filter{auth, {Name: "evil\x1b[2J", Versions: []api.ModuleVersion{first}}}
 	split := api.Split{Route: "checkout", By: "cookie sid", Arms: []api.Arm{{Name: "shop", Share: 95, Requests: 9500, Errors: 19}, {Name: "shop-v2", Share: 5}}}
 	three := api.Split{Route: "three", By: "chance", Arms: []api.Arm{{Name: "a", Share: 50}, {Name: "b", Share: 30}, {Name: "c", Share: 20}}}
 

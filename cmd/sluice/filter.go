@@ -48,7 +48,7 @@ func newFilterPush(g *globals) *cobra.Command {
 	}
 }
 
-func push(g *globals, cmd *cobra.Command, name, path string) (v api.FilterVersion, err error) {
+func push(g *globals, cmd *cobra.Command, name, path string) (v api.ModuleVersion, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return v, err
@@ -72,10 +72,10 @@ func push(g *globals, cmd *cobra.Command, name, path string) (v api.FilterVersio
 		defer bar.clear()
 		report = bar.set
 	}
-	return client.PushFilter(cmd.Context(), name, io.LimitReader(file, info.Size()), info.Size(), report)
+	return client.PushFilter(cmd.Context(), name, io.LimitReader(file, info.Size()), info.Size(), api.Use{}, report)
 }
 
-func pushText(v api.FilterVersion) string {
+func pushText(v api.ModuleVersion) string {
 	s := fmt.Sprintf("%s @%d ", printable(v.Filter), v.Version)
 	switch {
 	case !v.Live:

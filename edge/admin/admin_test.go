@@ -109,26 +109,26 @@ func TestFilters(t *testing.T) {
 		t.Fatalf("%+v, %v", f, err)
 	}
 	module := guest(t, "header-set")
-	v, err := c.PushFilter(ctx, "f", bytes.NewReader(module), int64(len(module)), nil)
+	v, err := c.PushFilter(ctx, "f", bytes.NewReader(module), int64(len(module)), api.Use{}, nil)
 	if err != nil || v.Version != 2 || !v.Live || len(v.Routes) != 2 || len(v.Warnings) != 0 || v.ABI != "http-wasm" || len(v.Imports) == 0 {
 		t.Fatalf("%+v, %v", v, err)
 	}
 	// The same bytes are no new version.
-	if v, err = c.PushFilter(ctx, "f", bytes.NewReader(module), int64(len(module)), nil); err != nil || v.Version != 2 {
+	if v, err = c.PushFilter(ctx, "f", bytes.NewReader(module), int64(len(module)), api.Use{}, nil); err != nil || v.Version != 2 {
 		t.Fatalf("%+v, %v", v, err)
 	}
 
 	// What is no filter is refused, with every reason, and changes nothing.
 	for name, reasons := range map[string]int{"unknown-abi": 4, "missing-import": 4} {
 		module := guest(t, name)
-		_, err := c.PushFilter(ctx, "f", bytes.NewReader(module), int64(len(module)), nil)
+		_, err := c.PushFilter(ctx, "f", bytes.NewReader(module), int64(len(module)), api.Use{}, nil)
 		if p := status(t, err, http.StatusUnprocessableEntity); len(p.Problems) != reasons {
 			t.Errorf("%s: %d reasons, want %d: %v", name, len(p.Problems), reasons, p)
 		}
 	}
-	_, err = c.PushFilter(ctx, "f", strings.NewReader("not wasm"), 8, nil)
+	_, err = c.PushFilter(ctx, "f", strings.NewReader("not wasm"), 8, api.Use{}, nil)
 	status(t, err, http.StatusUnprocessableEntity)
-	_, err = c.PushFilter(ctx, "No/Name", bytes.NewReader(module), int64(len(module)), nil)
+	_, err = c.PushFilter(ctx, "No/Name", bytes.NewReader(module), int64(len(module)), api.Use{}, nil)
 	status(t, err, http.StatusBadRequest)
 	if f, err = c.Filter(ctx, "f"); err != nil || f.Live != 2 || len(f.Versions) != 2 {
 		t.Fatalf("%+v, %v", f, err)
@@ -150,7 +150,7 @@ func TestFilters(t *testing.T) {
 	}
 
 	// A name that no route has is kept, and says so.
-	v, err = c.PushFilter(ctx, "unused", bytes.NewReader(module), int64(len(module)), nil)
+	v, err = c.PushFilter(ctx, "unused", bytes.NewReader(module), int64(len(module)), api.Use{}, nil)
 	if err != nil || v.Live || len(v.Warnings) != 1 {
 		t.Fatalf("%+v, %v", v, err)
 	}
@@ -177,7 +177,7 @@ func TestRestart(t *testing.T) {
 	t.Run("before", func(t *testing.T) {
 		_, addr := start(t, dir, config.Admin{})
 		c := client(t, addr, "")
-		if _, err := c.PushFilter(context.Background(), "f", bytes.NewReader(module), int64(len(module)), nil); err != nil {
+		if _, err := c.PushFilter(context.Background(), "f", bytes.NewReader(module), int64(len(module)), api.Use{}, nil); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := c.SetSplit(context.Background(), "front", api.SplitChange{Weights: map[string]float64{"one": 60, "two": 40}}); err != nil {

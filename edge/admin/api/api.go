@@ -1,14 +1,36 @@
 // Package api is the admin API's JSON and its client. It imports the standard
 // library only, so that any program can use it.
 //
-//	GET            /v1/status           Status
-//	GET            /v1/ready            Ready, with 503 while it is not
-//	GET            /v1/live             204
-//	GET            /v1/version          Version
-//	GET            /v1/filters          []Filter
-//	PUT            /v1/filters/{filter} body: the module; answers with a FilterVersion
-//	GET, DELETE    /v1/filters/{filter} Filter
-//	GET, PUT       /v1/splits/{route}   Split; PUT takes a SplitChange
+//	GET            /v1/status             Status
+//	GET            /v1/ready              Ready, with 503 while it is not
+//	GET            /v1/live               204
+//	GET            /v1/version            Version
+//	GET            /v1/filters            []Filter
+//	PUT            /v1/filters/{filter}   body: the module; answers with a ModuleVersion
+//	GET, DELETE    /v1/filters/{filter}   Filter
+//	POST           /v1/filters/{filter}/rollback
+//	GET, PUT ...   /v1/functions/...      the same for functions: []Function, Function
+//	GET            /v1/functions/{function}/logs   lines of text; ?follow=1 goes on
+//	GET            /v1/routes             []Route
+//	GET            /v1/routes/{route}     RouteConfig
+//	PUT, PATCH     /v1/routes/{route}     body: the route as in the file, in JSON or YAML; a merge patch (RFC 7396) of it
+//	DELETE         /v1/routes/{route}     takes back what PUT and PATCH did
+//	GET, PUT       /v1/splits/{route}     Split; PUT takes a SplitChange
+//	GET            /v1/config             Configuration
+//	PUT            /v1/config             body: the main file as YAML; answers with a Configuration
+//	POST           /v1/config/check       the same body; answers with a Check
+//	GET            /v1/config/history     []Revision
+//	POST           /v1/config/rollback/{number}
+//	POST           /v1/explain            ExplainRequest; answers with an Explanation
+//	POST           /v1/logs/reopen        204
+//	GET            /metrics               Prometheus
+//	GET            /debug/pprof/          profiles of the process
+//
+// PUT of a filter takes ?on=SITE/PATH, which runs it on that route, and
+// ?config=VALUE; PUT of a function takes ?route=SITE/PATH, which makes that route
+// if there is none. Every write takes ?dry_run=1, which checks and changes
+// nothing. What changes the configuration takes If-Match with the ETag of
+// /v1/config, and is refused with 412 if somebody was faster.
 //
 // Errors are a Problem, as application/problem+json.
 package api
@@ -29,18 +51,42 @@ type Status struct {
 	Connections []Connections `json:"connections"`
 	Requests    uint64        `json:"requests"`
 	Errors      uint64        `json:"errors"` // of the requests: answered with 5xx of our own
+	Latest      Latest        `json:"latest"`
+	Routes      []RouteStatus `json:"routes"` // those that had traffic, in the order of the file
 	Upstreams   []Upstream    `json:"upstreams"`
 	Filters     []Filter      `json:"filters"`
+	Functions   []Function    `json:"functions"`
 	Splits      []Split       `json:"splits"`
 	Cache       *Cache        `json:"cache,omitempty"` // nil: no route has one
 }
 
+// Latest is the traffic of the last minute. Times are in milliseconds, from a
+// request's head to the end of its answer.
+type Latest struct {
+	Requests uint64  `json:"requests"`
+	Rate     float64 `json:"rate"`   // requests a second
+	Errors   float64 `json:"errors"` // share that was answered with 5xx or broken off: 0 to 1
+	P50      float64 `json:"p50_ms"`
+	P95      float64 `json:"p95_ms"`
+	P99      float64 `json:"p99_ms"`
+	Max      float64 `json:"max_ms"`
+}
+
+// RouteStatus is the traffic of a route.
+type RouteStatus struct {
+	Route    string `json:"route"` // site/route
+	Requests uint64 `json:"requests"`
+	Errors   uint64 `json:"errors"` // answered with 5xx, or broken off
+	Latest   Latest `json:"latest"`
+}
+
 // Config is the configuration that is in force.
 type Config struct {
-	File    string    `json:"file,omitempty"` // "" without one: demo, to
-	Loaded  time.Time `json:"loaded"`
-	Reloads uint64    `json:"reloads"`
-	Problem *Problem  `json:"problem,omitempty"` // why the file as it is now was not taken
+	File     string    `json:"file,omitempty"` // "" without one: demo, to
+	Loaded   time.Time `json:"loaded"`
+	Reloads  uint64    `json:"reloads"`
+	Problem  *Problem  `json:"problem,omitempty"` // why the file as it is now was not taken
+	Overlays int       `json:"overlays"`          // changes by the API that the file does not have
 }
 
 // Listener is a socket that takes traffic.
@@ -62,6 +108,7 @@ type Connections struct {
 type Upstream struct {
 	Name      string     `json:"name"`
 	Endpoints []Endpoint `json:"endpoints"`
+	Latest    Latest     `json:"latest"` // times from sending the request to the head of the answer
 }
 
 // Endpoint is one address of an upstream.
@@ -97,32 +144,6 @@ type Version struct {
 	Revision string `json:"revision,omitempty"` // of the source
 	Go       string `json:"go"`
 	Platform string `json:"platform"` // "linux/amd64"
-}
-
-// Filter is a filter and the versions of its module.
-type Filter struct {
-	Name     string          `json:"name"`
-	Live     int             `json:"live"`   // version that serves; 0: none
-	Routes   []string        `json:"routes"` // that it runs on; empty: it is uploaded, and unused
-	Runs     uint64          `json:"runs"`
-	Failures uint64          `json:"failures"` // traps, time and memory exceeded
-	Versions []FilterVersion `json:"versions"` // newest first
-}
-
-// FilterVersion is an uploaded module. It never changes.
-type FilterVersion struct {
-	Filter    string    `json:"filter"`
-	Version   int       `json:"version"`
-	Live      bool      `json:"live"`
-	Digest    string    `json:"digest"` // "sha256:..."
-	ABI       string    `json:"abi"`    // "http-wasm"
-	Bytes     int64     `json:"bytes"`
-	Imports   []string  `json:"imports,omitempty"` // host functions that it uses: "module.name"
-	CompileMS float64   `json:"compile_ms,omitempty"`
-	Uploaded  time.Time `json:"uploaded"`
-	Source    string    `json:"source,omitempty"`   // the file that names it, or "upload"
-	Routes    []string  `json:"routes,omitempty"`   // in answer to an upload: where it is live now
-	Warnings  []string  `json:"warnings,omitempty"` // such as: no route uses the filter
 }
 
 // Split is how a route's traffic is divided.

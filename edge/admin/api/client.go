@@ -103,44 +103,6 @@ func (c *Client) Version(ctx context.Context) (Version, error) {
 	return get[Version](ctx, c, "v1", "version")
 }
 
-// Filters returns all filters.
-func (c *Client) Filters(ctx context.Context) ([]Filter, error) {
-	return get[[]Filter](ctx, c, "v1", "filters")
-}
-
-// Filter returns one filter.
-func (c *Client) Filter(ctx context.Context, name string) (Filter, error) {
-	return get[Filter](ctx, c, "v1", "filters", name)
-}
-
-// PushFilter uploads a module of size bytes as a new version of a filter. Unless
-// it is nil, progress is told how many bytes have been sent so far; it runs on
-// another goroutine, and not any more when PushFilter has returned. A Read of
-// module must not wait for long: an early refusal waits for it.
-func (c *Client) PushFilter(ctx context.Context, name string, module io.Reader, size int64, progress func(sent int64)) (FilterVersion, error) {
-	var v FilterVersion
-	body := &upload{r: module, progress: progress}
-	defer body.stop()
-	req, err := c.request(ctx, http.MethodPut, body, "v1", "filters", name)
-	if err != nil {
-		return v, err
-	}
-	req.ContentLength = size
-	req.Header.Set("Content-Type", "application/wasm")
-	req.Header.Set("Expect", "100-continue") // a refusal comes before the upload
-	err = c.do(req, &v)
-	return v, err
-}
-
-// RemoveFilter removes a filter with all its versions.
-func (c *Client) RemoveFilter(ctx context.Context, name string) error {
-	req, err := c.request(ctx, http.MethodDelete, nil, "v1", "filters", name)
-	if err != nil {
-		return err
-	}
-	return c.do(req, nil)
-}
-
 // Split returns how a route's traffic is divided.
 func (c *Client) Split(ctx context.Context, route string) (Split, error) {
 	return get[Split](ctx, c, "v1", "splits", route)
@@ -148,19 +110,18 @@ func (c *Client) Split(ctx context.Context, route string) (Split, error) {
 
 // SetSplit divides a route's traffic anew.
 func (c *Client) SetSplit(ctx context.Context, route string, change SplitChange) (Split, error) {
-	var s Split
 	body, err := json.Marshal(change)
 	if err != nil {
-		return s, err
+		return Split{}, err
 	}
-	req, err := c.request(ctx, http.MethodPut, bytes.NewReader(body), "v1", "splits", route)
-	if err != nil {
-		return s, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	err = c.do(req, &s)
-	return s, err
+	return send[Split](ctx, c, http.MethodPut, Change{}, mediaJSON, body, "v1", "splits", route)
 }
+
+const (
+	mediaJSON  = "application/json"
+	mediaYAML  = "application/yaml" // RFC 9512
+	mediaPatch = "application/merge-patch+json"
+)
 
 func get[T any](ctx context.Context, c *Client, path ...string) (v T, err error) {
 	req, err := c.request(ctx, http.MethodGet, nil, path...)
@@ -169,6 +130,42 @@ func get[T any](ctx context.Context, c *Client, path ...string) (v T, err error)
 	}
 	err = c.do(req, &v)
 	return v, err
+}
+
+// send makes a request with a body of a media type, which may be nil, and decodes
+// the answer.
+func send[T any](ctx context.Context, c *Client, method string, change Change, media string, body []byte, path ...string) (v T, err error) {
+	var r io.Reader
+	if body != nil {
+		r = bytes.NewReader(body)
+	}
+	req, err := c.request(ctx, method, r, path...)
+	if err != nil {
+		return v, err
+	}
+	if media != "" {
+		req.Header.Set("Content-Type", media)
+	}
+	change.apply(req)
+	err = c.do(req, &v)
+	return v, err
+}
+
+// Change says how something is to be changed.
+type Change struct {
+	DryRun  bool   // check, and change nothing
+	IfMatch string // ETag that the configuration must have; "": any
+}
+
+func (c Change) apply(req *http.Request) {
+	if c.DryRun {
+		q := req.URL.Query()
+		q.Set("dry_run", "1")
+		req.URL.RawQuery = q.Encode()
+	}
+	if c.IfMatch != "" {
+		req.Header.Set("If-Match", c.IfMatch)
+	}
 }
 
 // request makes a request to the path of the given segments, which may hold
@@ -203,15 +200,25 @@ func (c *Client) request(ctx context.Context, method string, body io.Reader, seg
 func (c *Client) do(req *http.Request, v any) error {
 	res, err := c.http.Do(req)
 	if err != nil {
-		if cause := context.Cause(req.Context()); cause != nil {
-			return cause
-		}
-		if u, ok := errors.AsType[*url.Error](err); ok {
-			err = u.Err // the method and the URL say nothing more
-		}
-		return &Unreachable{c.addr, err}
+		return c.unreachable(req, err)
 	}
 	defer res.Body.Close()
+	return c.answer(res, v)
+}
+
+// unreachable returns the error of a request that got no answer.
+func (c *Client) unreachable(req *http.Request, err error) error {
+	if cause := context.Cause(req.Context()); cause != nil {
+		return cause
+	}
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err // the method and the URL say nothing more
+	}
+	return &Unreachable{c.addr, err}
+}
+
+// answer decodes an answer into v, unless that is nil.
+func (c *Client) answer(res *http.Response, v any) error {
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err != nil {
 		return fmt.Errorf("read the answer of %s: %w", c.addr, err)
@@ -229,7 +236,7 @@ func (c *Client) do(req *http.Request, v any) error {
 		return p
 	case res.StatusCode == http.StatusNoContent && v == nil:
 		return nil
-	case media == "application/json" && (res.StatusCode/100 == 2 || isReady(v)):
+	case media == mediaJSON && (res.StatusCode/100 == 2 || isReady(v)):
 		if v == nil {
 			return nil
 		}

@@ -79,8 +79,8 @@ func TestRequests(t *testing.T) {
 		return c.SetSplit(ctx, "r", SplitChange{map[string]float64{"a": 2.5, "b": 97.5}})
 	}, `PUT /v1/splits/r Bearer secret {"weights":{"a":2.5,"b":97.5}}`, Split{Route: "r", Arms: []Arm{{Name: "a", Share: 2.5}}})
 	f(`{"filter":"a","version":3}`, func(c *Client) (any, error) {
-		return c.PushFilter(ctx, "a", strings.NewReader("module"), 6, nil)
-	}, "PUT /v1/filters/a Bearer secret module", FilterVersion{Filter: "a", Version: 3})
+		return c.PushFilter(ctx, "a", strings.NewReader("module"), 6, Use{}, nil)
+	}, "PUT /v1/filters/a Bearer secret module", ModuleVersion{Filter: "a", Version: 3})
 }
 
 // Not ready comes with 503, and is an answer all the same.
@@ -237,7 +237,7 @@ func TestUpload(t *testing.T) {
 	module := bytes.Repeat([]byte("wasm"), 100_000)
 	server := &fake{status: 200, media: "application/json", answer: `{"version":1}`}
 	var sent []int64
-	_, err := clientOf(t, server, "").PushFilter(t.Context(), "a", bytes.NewReader(module), int64(len(module)), func(n int64) { sent = append(sent, n) })
+	_, err := clientOf(t, server, "").PushFilter(t.Context(), "a", bytes.NewReader(module), int64(len(module)), Use{}, func(n int64) { sent = append(sent, n) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +264,7 @@ func TestUploadIsRefused(t *testing.T) {
 		io.WriteString(w, `{"title":"who are you?"}`)
 	}), "")
 	module := strings.NewReader(strings.Repeat("x", 1<<20))
-	_, err := c.PushFilter(t.Context(), "a", module, int64(module.Len()), nil)
+	_, err := c.PushFilter(t.Context(), "a", module, int64(module.Len()), Use{}, nil)
 	p, ok := errors.AsType[*Problem](err)
 	if !ok || p.Status != http.StatusUnauthorized {
 		t.Errorf("got %v, want a problem with status 401", err)

@@ -1,0 +1,91 @@
+package api
+
+// ExplainRequest is a request of which is asked what would become of it.
+type ExplainRequest struct {
+	Method  string  `json:"method,omitempty"` // default GET
+	URL     string  `json:"url"`
+	Headers []Field `json:"headers,omitempty"`
+	Client  string  `json:"client,omitempty"` // address; default 127.0.0.1
+}
+
+// Field is a field of a message.
+type Field struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Explanation is what would become of a request, and why. Filters are not run:
+// what they would change is not in it.
+type Explanation struct {
+	Listener string       `json:"listener,omitempty"` // address that takes the request
+	Site     string       `json:"site,omitempty"`
+	SiteWhy  string       `json:"site_why,omitempty"`
+	Route    string       `json:"route,omitempty"`
+	Match    string       `json:"match,omitempty"` // of the route
+	Captures []Field      `json:"captures,omitempty"`
+	Others   []Candidate  `json:"others,omitempty"` // routes that lost, and near misses
+	Answer   *Fixed       `json:"answer,omitempty"` // if no upstream or function is asked
+	Arm      string       `json:"arm,omitempty"`
+	ArmWhy   string       `json:"arm_why,omitempty"`
+	Filters  []FilterRun  `json:"filters,omitempty"` // in the order in which they run
+	Cache    *CacheCase   `json:"cache,omitempty"`   // nil: the route has none
+	Coding   string       `json:"coding,omitempty"`  // that an answer of a fitting type would be compressed with
+	Upstream *Destination `json:"upstream,omitempty"`
+	Function string       `json:"function,omitempty"` // "hello@3"
+	Request  *Sent        `json:"request,omitempty"`  // what the upstream or function is asked
+	Notes    []string     `json:"notes,omitempty"`
+}
+
+// Candidate is a route that does not serve the request.
+type Candidate struct {
+	Route string `json:"route"`
+	Match string `json:"match"`
+	Why   string `json:"why"`
+	Near  bool   `json:"near,omitempty"` // it does not match, but nearly
+}
+
+// Fixed is an answer of sluice's own.
+type Fixed struct {
+	Status   int    `json:"status"`
+	Location string `json:"location,omitempty"`
+	Why      string `json:"why"` // "redirect", "respond", or the cause of an error
+}
+
+// FilterRun is a filter that would run.
+type FilterRun struct {
+	Name    string `json:"name"`
+	Version int    `json:"version"` // 0: there is none
+	Pinned  bool   `json:"pinned,omitempty"`
+	OnError string `json:"on_error"`
+}
+
+// CacheCase is what the cache would do.
+type CacheCase struct {
+	Key  string  `json:"key"`
+	Does string  `json:"does"` // "hit", "miss", "revalidate", "bypass"
+	Why  string  `json:"why"`
+	Age  float64 `json:"age_s,omitempty"` // of what is stored
+	TTL  float64 `json:"ttl_s,omitempty"` // left
+}
+
+// Destination is the upstream that would be asked.
+type Destination struct {
+	Name      string     `json:"name"`
+	Balance   string     `json:"balance"`
+	Endpoints []Eligible `json:"endpoints"` // the one that is tried first comes first
+}
+
+// Eligible is an endpoint that may be picked, or why it may not.
+type Eligible struct {
+	Address string `json:"address"`
+	Why     string `json:"why,omitempty"` // "backup", "suspended for 3s more: connection_refused"
+	Usable  bool   `json:"usable"`
+}
+
+// Sent is the request as the upstream or function gets it.
+type Sent struct {
+	Method string  `json:"method"`
+	Host   string  `json:"host"`
+	URI    string  `json:"uri"`
+	Fields []Field `json:"fields,omitempty"`
+}
