@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -30,6 +31,18 @@ func (s *Store) Put(name string, from Source, r io.Reader, check func([]byte) er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.accept(name, from, up)
+}
+
+// Try is Put that keeps nothing.
+func (s *Store) Try(name string, r io.Reader, check func([]byte) error) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	up, err := s.receive(r, check)
+	if err == nil {
+		up.discard()
+	}
+	return err
 }
 
 // Seed is Put for the file that the configuration names. Only a file that
@@ -170,11 +183,12 @@ func (s *Store) accept(name string, from Source, up *upload) (v Version, created
 		v, created = Version{next.Last, up.digest, up.bytes, time.Now().UTC().Round(0), from}, true
 		next.Versions = append(next.Versions, v)
 	}
-	next.Current = v.Number
+	next.use(v.Number)
 	if from == File {
 		next.File = up.digest
 	}
-	next.prune(s.cfg.Keep)
+	next.prune(s.cfg.Keep, s.held[name])
+	next.forget()
 	if err := s.writeRecord(name, next); err != nil {
 		if _, ok := s.names[name]; !ok || created {
 			s.sweep() // the module that nothing refers to
@@ -195,10 +209,11 @@ func (r *record) find(digest string) Version {
 	return Version{}
 }
 
-// prune drops the oldest versions beyond keep, but for the current one.
-func (r *record) prune(keep int) {
+// prune drops the oldest versions beyond keep, but for the current one and those
+// that are held.
+func (r *record) prune(keep int, held []int) {
 	for i := 0; len(r.Versions) > keep && i < len(r.Versions); {
-		if r.Versions[i].Number == r.Current {
+		if n := r.Versions[i].Number; n == r.Current || slices.Contains(held, n) {
 			i++
 			continue
 		}
@@ -226,6 +241,7 @@ func (s *Store) readRecord(name string) (*record, error) {
 			return nil, fmt.Errorf("%s: version %d is not valid", path, v.Number)
 		}
 	}
+	r.forget()
 	return r, nil
 }
 

@@ -77,13 +77,15 @@ type Store struct {
 	// step is told where an upload has come to. For tests, which stop there.
 	step func(string)
 
-	mu    sync.Mutex // guards the following field, and the renaming and removing of files
+	mu    sync.Mutex // guards the following fields, and the renaming and removing of files
 	names map[string]*record
+	held  map[string][]int // versions by name that are kept whatever their age
 }
 
 // record is what the store knows of a name, and the JSON of its file.
 type record struct {
 	Current  int       `json:"current"`        // number of the version
+	Past     []int     `json:"past,omitempty"` // those that were current before it, the latest last
 	Last     int       `json:"last"`           // highest number given
 	File     string    `json:"file,omitempty"` // digest that the configuration's file had when it was last seen
 	Versions []Version `json:"versions"`       // oldest first
@@ -100,9 +102,40 @@ func (r *record) version(number int) (Version, bool) {
 
 func (r *record) clone() *record {
 	c := *r
-	c.Versions = slices.Clone(r.Versions)
+	c.Versions, c.Past = slices.Clone(r.Versions), slices.Clone(r.Past)
 	return &c
 }
+
+// use makes a version the current one.
+func (r *record) use(number int) {
+	if r.Current != number && r.Current != 0 {
+		r.Past = append(r.Past, r.Current)
+	}
+	r.Current = number
+}
+
+// forget leaves what is no version any more out of the past, and what would be no
+// change.
+func (r *record) forget() {
+	last := 0
+	r.Past = slices.DeleteFunc(r.Past, func(n int) bool {
+		_, ok := r.version(n)
+		twice := n == last
+		if ok {
+			last = n
+		}
+		return !ok || twice
+	})
+	if n := len(r.Past); n > 0 && r.Past[n-1] == r.Current {
+		r.Past = r.Past[:n-1]
+	}
+	if n := len(r.Past) - maxPast; n > 0 {
+		r.Past = slices.Delete(r.Past, 0, n)
+	}
+}
+
+// maxPast is how often one can go back.
+const maxPast = 100
 
 // Open opens the store in dir, which it makes if need be. What an interrupted
 // upload has left is removed.
@@ -205,12 +238,62 @@ func (s *Store) Use(name string, number int) (Version, error) {
 		return Version{}, fmt.Errorf("version %d of module %q: %w", number, name, ErrNotFound)
 	}
 	next := r.clone()
-	next.Current = number
+	next.use(number)
+	next.forget()
 	if err := s.writeRecord(name, next); err != nil {
 		return Version{}, err
 	}
 	s.names[name] = next
 	return v, nil
+}
+
+// Version returns a version of a name.
+func (s *Store) Version(name string, number int) (Version, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.names[name]
+	if !ok {
+		return Version{}, fmt.Errorf("module %q: %w", name, ErrNotFound)
+	}
+	v, ok := r.version(number)
+	if !ok {
+		return Version{}, fmt.Errorf("version %d of module %q: %w", number, name, ErrNotFound)
+	}
+	return v, nil
+}
+
+// ErrFirst is wrapped by the error of Back where there is nothing to go back to.
+var ErrFirst = errors.New("there was no version before it")
+
+// Back makes the version current that was so before the one that is.
+func (s *Store) Back(name string) (Version, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.names[name]
+	if !ok {
+		return Version{}, fmt.Errorf("module %q: %w", name, ErrNotFound)
+	}
+	n := len(r.Past) - 1
+	if n < 0 {
+		return Version{}, fmt.Errorf("go back from version %d of module %q: %w", r.Current, name, ErrFirst)
+	}
+	next := r.clone()
+	next.Current, next.Past = r.Past[n], next.Past[:n]
+	next.forget()
+	v, _ := next.version(next.Current)
+	if err := s.writeRecord(name, next); err != nil {
+		return Version{}, err
+	}
+	s.names[name] = next
+	return v, nil
+}
+
+// Hold keeps versions, by their names, whatever their age, until it is called
+// again.
+func (s *Store) Hold(versions map[string][]int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = versions
 }
 
 // Remove forgets a name. Modules that no other name has are deleted.

@@ -169,6 +169,91 @@ func TestKeep(t *testing.T) {
 	}
 }
 
+func TestHold(t *testing.T) {
+	s := open(t, t.TempDir(), Config{Keep: 2})
+	put(t, s, "a", "1")
+	put(t, s, "a", "2")
+	s.Hold(map[string][]int{"a": {1}})
+	put(t, s, "a", "3")
+	put(t, s, "a", "4")
+	if _, err := s.Version("a", 1); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Version("a", 2); !errors.Is(err, ErrNotFound) {
+		t.Errorf("version 2: %v", err)
+	}
+	s.Hold(nil)
+	put(t, s, "a", "5")
+	if list, _ := s.Versions("a"); len(list) != 2 || list[0].Number != 4 {
+		t.Errorf("versions are %+v", list)
+	}
+}
+
+// TestBack goes back one upload at a time, whatever was made current meanwhile.
+func TestBack(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Config{Keep: 4})
+	back := func(want int) {
+		t.Helper()
+		if v, err := s.Back("a"); err != nil || v.Number != want {
+			t.Errorf("went back to %d, %v; want %d", v.Number, err, want)
+		}
+	}
+	if _, err := s.Back("a"); !errors.Is(err, ErrNotFound) {
+		t.Error(err)
+	}
+	put(t, s, "a", "1")
+	if _, err := s.Back("a"); !errors.Is(err, ErrFirst) {
+		t.Error(err)
+	}
+	put(t, s, "a", "2")
+	put(t, s, "a", "3")
+	back(2)
+	put(t, s, "a", "4")
+	s = open(t, dir, Config{Keep: 4})
+	back(2)
+	put(t, s, "a", "2") // is current: no change
+	back(1)
+	if _, err := s.Back("a"); !errors.Is(err, ErrFirst) {
+		t.Error(err)
+	}
+	// What is no version any more is passed over.
+	for i := range 5 {
+		put(t, s, "a", fmt.Sprint("new ", i)) // 5 to 9; 6 to 9 are left
+	}
+	if _, err := s.Use("a", 7); err != nil {
+		t.Fatal(err)
+	}
+	back(9)
+	back(8)
+	back(7)
+	back(6)
+	if _, err := s.Back("a"); !errors.Is(err, ErrFirst) {
+		t.Error(err)
+	}
+}
+
+func TestTry(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Config{Size: 8})
+	refused := errors.New("refused")
+	if err := s.Try("a", strings.NewReader("module"), func([]byte) error { return nil }); err != nil {
+		t.Error(err)
+	}
+	if err := s.Try("a", strings.NewReader("module"), func([]byte) error { return refused }); !errors.Is(err, refused) {
+		t.Error(err)
+	}
+	if err := s.Try("a", strings.NewReader("too large"), nil); !errors.Is(err, ErrTooLarge) {
+		t.Error(err)
+	}
+	if err := s.Try("../a", strings.NewReader("module"), nil); !errors.Is(err, ErrName) {
+		t.Error(err)
+	}
+	if n := files(t, dir, "modules") + files(t, dir, "names") + files(t, dir, "tmp"); n != 0 {
+		t.Errorf("%d files are left", n)
+	}
+}
+
 func TestSeed(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Config{})
