@@ -119,7 +119,7 @@ func readModule(path string) ([]byte, error) {
 // PushFilter stores a module as a version of the named filter, once it has been
 // checked, and makes it live. created is false if the filter had that very module
 // before.
-func (s *Server) PushFilter(ctx context.Context, name string, module io.Reader) (v api.FilterVersion, created bool, err error) {
+func (s *Server) PushFilter(ctx context.Context, name string, module io.Reader) (v api.ModuleVersion, created bool, err error) {
 	c := s.filterNamed(name)
 	if c == nil {
 		c = &config.Filter{Name: name} // of no route; checked with the defaults
@@ -263,8 +263,8 @@ func (s *Server) describeFilter(name string) api.Filter {
 	return d
 }
 
-func describeVersion(name string, v registry.Version, live bool) api.FilterVersion {
-	return api.FilterVersion{Filter: name, Version: v.Number, Live: live, Digest: "sha256:" + v.Digest, ABI: "http-wasm", Bytes: v.Bytes, Uploaded: v.Time, Source: string(v.Source)}
+func describeVersion(name string, v registry.Version, live bool) api.ModuleVersion {
+	return api.ModuleVersion{Filter: name, Version: v.Number, Live: live, Digest: "sha256:" + v.Digest, ABI: "http-wasm", Bytes: v.Bytes, Uploaded: v.Time, Source: string(v.Source)}
 }
 
 // routesOf returns the routes that a filter runs on, as site/route.
