@@ -4,19 +4,34 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// What a file may cost. The parser is recursive, takes time by the square of the
+// What a file may cost, with all that it includes. The parser is recursive, takes time by the square of the
 // entries of a block map, moves all that follows for a value that is left out,
 // and keeps the path of every node. So a file of some megabytes could take
 // hours; these limits bound it to about two seconds and a gigabyte, at a size
 // that has room for tens of thousands of sites.
 const (
-	maxFile   = 16 << 20      // bytes of the file
+	maxFile   = 16 << 20      // bytes of the files together
 	maxTokens = 1_000_000     // tokens
 	maxDepth  = 32            // maps and lists in each other
 	maxKey    = 4 << 10       // bytes of a key
 	maxMoves  = 1_000_000_000 // pointers that are moved
 	maxPaths  = 256 << 20     // bytes of the paths of all nodes
 )
+
+// cost is what has been spent on the files so far.
+type cost struct {
+	files, bytes        int
+	marks, moves, paths int
+}
+
+// subject begins a sentence about what was spent: one file has it, or several
+// have.
+func (c *cost) subject(has, have string) string {
+	if c.files > 1 {
+		return "this file and those before it " + have
+	}
+	return "the file " + has
+}
 
 // level is one map or list that is open where checkCost stands.
 type level struct {
@@ -30,7 +45,7 @@ type level struct {
 // parser sees it.
 func (r *reader) checkCost(tokens token.Tokens) bool {
 	var levels []level
-	moves, paths := 0, 0
+	spent := r.spent
 	path := func() int {
 		if n := len(levels); n > 0 {
 			return levels[n-1].path
@@ -94,7 +109,7 @@ func (r *reader) checkCost(tokens token.Tokens) bool {
 			}
 			l.path = outer + len(key.Value) + 3
 			l.count++
-			moves += l.count
+			spent.moves += l.count
 		}
 		// A value that is left out is put in as a null.
 		if i > 0 {
@@ -102,16 +117,16 @@ func (r *reader) checkCost(tokens token.Tokens) bool {
 			case before.Type == token.MappingValueType && before.Position.Line < t.Position.Line && column <= columnOfKey(tokens, i-1),
 				before.Type == token.SequenceEntryType && column <= before.Position.Column,
 				endsFlowEntry(t) && !endsFlowEntry(before) && (i < 2 || startsFlowEntry(tokens[i-2]) || before.Type == token.MappingValueType):
-				moves += len(tokens) - i
+				spent.moves += len(tokens) - i
 			}
 		}
-		paths += path()
+		spent.paths += path()
 		switch {
 		case len(levels) > maxDepth:
 			r.problems.Errorf(r.at(t), "maps and lists are nested more than %d deep", maxDepth)
 			return false
-		case moves > maxMoves, paths > maxPaths:
-			r.problems.Errorf(r.at(t), "the file is too large to be read in reasonable time").Hint = "a map holds at most about 40000 keys"
+		case spent.moves > maxMoves, spent.paths > maxPaths:
+			r.problems.Errorf(r.at(t), "%s too large to be read in reasonable time", spent.subject("is", "are")).Hint = "a map holds at most about 40000 keys"
 			return false
 		}
 	}

@@ -14,15 +14,16 @@ import (
 
 // decoder makes a File of nodes.
 type decoder struct {
-	name     string
 	options  Options
 	problems *diag.List
 	grammar  *grammar
-	values   map[string]string // what env: and file: have given
+	dirs     map[string]string // what relative paths are relative to, by file
+	values   map[string]string // what file: has given, by path
 
 	// What is checked when all of the file is known.
 	upstreamUses []use
 	filterUses   []use
+	functionUses []use
 	implied      []Upstream
 	isImplied    map[string]bool // names of implied
 }
@@ -75,7 +76,7 @@ func (d *decoder) few(v value) []value {
 const maxFew = 100
 
 func (d *decoder) place(v value) diag.Place {
-	return diag.Place{File: d.name, Line: v.line, Column: v.col, Path: v.path}
+	return diag.Place{File: v.file, Line: v.line, Column: v.col, Path: v.path}
 }
 
 func (d *decoder) errorf(v value, format string, args ...any) *diag.Problem {
@@ -85,7 +86,7 @@ func (d *decoder) errorf(v value, format string, args ...any) *diag.Problem {
 // each calls f with the keys of the map v and their values, in the order of the
 // file. It reports keys that are not text or come twice.
 func (d *decoder) each(v value, f func(name string, k, child value)) {
-	lines := make(map[string]int, len(v.entries))
+	first := make(map[string]*node, len(v.entries))
 	for _, e := range v.entries {
 		if e.key.kind != scalar {
 			d.errorf(value{e.key, v.path}, "a key is needed, and this is %s", e.key.kind)
@@ -93,13 +94,30 @@ func (d *decoder) each(v value, f func(name string, k, child value)) {
 		}
 		name := e.key.text
 		k := v.child(shorten(name), e.key)
-		if line, ok := lines[name]; ok {
-			d.errorf(k, "%q stands here twice, first in line %d", shorten(name), line)
+		if other, ok := first[name]; ok {
+			d.twice(k, name, other)
 			continue
 		}
-		lines[name] = e.key.line
+		first[name] = e.key
 		f(name, k, v.child(name, e.value))
 	}
+}
+
+// twice reports that a name stands at k and, before that, at first.
+func (d *decoder) twice(k value, name string, first *node) {
+	if k.file == first.file {
+		d.errorf(k, "%q stands here twice, first in line %d", shorten(name), first.line)
+		return
+	}
+	d.errorf(k, "%q stands in %s:%d already", shorten(name), first.file, first.line).Hint = "a name can be in one file only"
+}
+
+// where says where other is to somebody who is at a place.
+func where(other, at diag.Place) string {
+	if other.File == at.File {
+		return "line " + strconv.Itoa(other.Line)
+	}
+	return fmt.Sprintf("%s:%d", other.File, other.Line)
 }
 
 // reference reports whether the value stands elsewhere: in the environment or a
@@ -118,32 +136,30 @@ func (d *decoder) text(v value, what string) (string, bool) {
 	if !d.reference(v) {
 		return v.text, true
 	}
-	if s, ok := d.values[v.text]; ok {
+	if name, ok := strings.CutPrefix(v.text, "env:"); ok {
+		s, ok := d.options.Env(name)
+		if !ok {
+			d.errorf(v, "the environment has no %q", shorten(name))
+		}
+		return s, ok
+	}
+	path, ok := d.resolve(v, strings.TrimPrefix(v.text, "file:"))
+	if !ok {
+		return "", false
+	}
+	if s, ok := d.values[path]; ok {
 		return s, true
 	}
-	var s string
-	if name, ok := strings.CutPrefix(v.text, "env:"); ok {
-		if s, ok = d.options.Env(name); !ok {
-			d.errorf(v, "the environment has no %q", shorten(name))
-			return "", false
-		}
-	} else {
-		path, ok := d.resolve(v, strings.TrimPrefix(v.text, "file:"))
-		if !ok {
-			return "", false
-		}
-		b, err := d.options.ReadFile(path)
-		if err != nil {
-			d.errorf(v, "cannot read %q: %v", shorten(path), cause(err))
-			return "", false
-		}
-		s = strings.TrimRight(string(b), "\r\n")
+	b, err := d.options.ReadFile(path)
+	if err != nil {
+		d.errorf(v, "cannot read %q: %v", shorten(path), cause(err))
+		return "", false
 	}
 	if d.values == nil {
 		d.values = make(map[string]string)
 	}
-	d.values[v.text] = s
-	return s, true
+	d.values[path] = strings.TrimRight(string(b), "\r\n")
+	return d.values[path], true
 }
 
 // path returns the absolute path that v names; a relative one starts at the
@@ -171,7 +187,7 @@ func (d *decoder) resolve(v value, path string) (string, bool) {
 		return "", false
 	}
 	if !filepath.IsAbs(path) {
-		path = filepath.Join(d.options.Dir, path)
+		path = filepath.Join(d.dirs[v.file], path)
 	}
 	return filepath.Clean(path), true
 }

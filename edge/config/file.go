@@ -30,6 +30,8 @@ type File struct {
 	Admin     Admin
 
 	texts     []Text
+	files     []string       // absolute paths of the texts and of what file: names
+	include   []string       // absolute patterns
 	upstreams map[string]int // indices by name
 	filters   map[string]int
 	functions map[string]int

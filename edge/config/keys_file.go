@@ -88,9 +88,14 @@ type fileDraft struct {
 func (g *grammar) fileKeys() object[fileDraft] {
 	return object[fileDraft]{"the file", "Every key may be left out but `sites`.", []key[fileDraft]{
 		{"version", "1", form{words: "`1`", schema: schema{"const": 1}}, "The version of this grammar.",
+			func(d *decoder, v value, _ *fileDraft) { d.version(v) }},
+		{"include", "", listOf(anyText("a path or a pattern like `sites/*.yaml`; a relative one starts at the directory of the file")),
+			"Files that are read with this one. They may hold `sites`, `upstreams`, `filters` and `functions`; a name can be in one file only, and a relative path starts at the directory of the file that it stands in. A pattern has the wildcards of a shell.",
 			func(d *decoder, v value, f *fileDraft) {
-				if s, ok := d.text(v, "1"); ok && s != "1" {
-					d.errorf(v, "version %s is unknown; this is version 1", d.quote(v))
+				for _, in := range d.includes(v) {
+					if hasWildcard(in.pattern) {
+						f.include = append(f.include, in.pattern)
+					}
 				}
 			}},
 		{"listen", "http :80, https :443", mapForm(g.listen.section()), "Where sites are reached whose keys name no address. What is not written is not opened.",
@@ -123,6 +128,12 @@ func (g *grammar) fileKeys() object[fileDraft] {
 		{"admin", "", or(offForm, mapForm(g.admin.section())), "The API that steers a running proxy.",
 			func(d *decoder, v value, f *fileDraft) { d.admin(v, &f.Admin) }},
 	}}
+}
+
+func (d *decoder) version(v value) {
+	if s, ok := d.text(v, "1"); ok && s != "1" {
+		d.errorf(v, "version %s is unknown; this is version 1", d.quote(v))
+	}
 }
 
 // file reads the whole file. The order is that of what depends on what.

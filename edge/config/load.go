@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/sluice-edge/sluice/edge/diag"
 )
@@ -37,15 +38,41 @@ func (o Options) withDefaults(name string) Options {
 	return o
 }
 
-// Load parses the file of that name.
+// Load parses the file of that name, and those that it includes. The file is nil
+// if there is an error among the problems; there may be warnings beside a file.
 func Load(name string, o Options) (*File, *diag.List) {
-	src, err := readRegular(name, maxFile)
-	if err != nil {
-		problems := new(diag.List)
-		problems.Errorf(diag.Place{File: name}, "%v", err)
-		return nil, problems
+	l := newLoader(name, o)
+	l.load(name)
+	return l.file()
+}
+
+// Read reads the file of that name and those that it includes: what Load would
+// parse. There are no texts if there is an error among the problems.
+func Read(name string, o Options) ([]Text, *diag.List) {
+	l := newLoader(name, o)
+	l.load(name)
+	if l.problems.Failed() {
+		return nil, l.problems
 	}
-	return Parse(name, src, o)
+	return l.texts(), l.problems
+}
+
+// Parse is ParseTexts of one text.
+func Parse(name string, src []byte, o Options) (*File, *diag.List) {
+	return ParseTexts([]Text{{name, src}}, o)
+}
+
+// ParseTexts parses what Read has returned, or what has become of it: the main
+// file first, then those that it includes. What else the main file includes is
+// not read.
+func ParseTexts(texts []Text, o Options) (*File, *diag.List) {
+	l := newLoader(texts[0].Name, o)
+	for _, t := range texts {
+		if !l.add(t, l.dirOf(t.Name)) {
+			break
+		}
+	}
+	return l.file()
 }
 
 // readRegular reads a file of limit bytes at most. Devices and pipes are refused:
@@ -82,25 +109,120 @@ func cause(err error) error {
 	return err
 }
 
-// Parse reads src, a file of that name. The file is nil if there is an error
-// among the problems; there may be warnings beside a file.
-func Parse(name string, src []byte, o Options) (*File, *diag.List) {
-	problems := new(diag.List)
-	if len(src) > maxFile {
-		problems.Errorf(diag.Place{File: name, Line: 1, Column: 1}, "the file is %d bytes, more than %s", len(src), formatSize(maxFile))
-		return nil, problems
+// loader makes a File of texts.
+type loader struct {
+	name     string // of the main file
+	given    bool   // Options.Dir was
+	options  Options
+	problems *diag.List
+	grammar  *grammar
+	spent    cost
+	sources  []source
+}
+
+// source is a text with what it says.
+type source struct {
+	Text
+	dir  string // what relative paths in it are relative to
+	root *node  // nil after a problem
+}
+
+func newLoader(name string, o Options) *loader {
+	return &loader{name: name, given: o.Dir != "", options: o.withDefaults(name), problems: new(diag.List), grammar: newGrammar()}
+}
+
+// dirOf returns what relative paths in the file of that name are relative to.
+func (l *loader) dirOf(name string) string {
+	dir := filepath.Dir(name)
+	switch {
+	case name == l.name:
+		return l.options.Dir
+	case filepath.IsAbs(dir):
+		return dir
+	case l.given:
+		return filepath.Join(l.options.Dir, dir)
 	}
-	problems.Source(name, src)
-	root := readTree(name, src, problems)
-	if root == nil || problems.Failed() {
-		return nil, problems
+	if abs, err := filepath.Abs(dir); err == nil {
+		return abs
 	}
-	d := &decoder{name: name, options: o.withDefaults(name), problems: problems, grammar: newGrammar()}
-	f := d.file(value{node: root})
-	if problems.Failed() {
-		return nil, problems
+	return dir
+}
+
+// add parses a text. It returns false if there is no room for more.
+func (l *loader) add(t Text, dir string) bool {
+	l.problems.Source(t.Name, t.Bytes)
+	at := diag.Place{File: t.Name, Line: 1, Column: 1}
+	if slices.ContainsFunc(l.sources, func(s source) bool { return s.Name == t.Name }) {
+		l.problems.Errorf(at, "the file is given twice")
+		return false
 	}
-	f.texts = []Text{{name, src}}
+	l.spent.files++
+	if l.spent.bytes += len(t.Bytes); l.spent.bytes > maxFile {
+		l.problems.Errorf(at, "%s %d bytes, more than %s", l.spent.subject("is", "are"), l.spent.bytes, formatSize(maxFile))
+		return false
+	}
+	if l.spent.files > maxIncluded+1 {
+		l.problems.Errorf(at, "more than %d files are included", maxIncluded)
+		return false
+	}
+	before := l.problems.Len()
+	root := readTree(t.Name, t.Bytes, l.problems, &l.spent)
+	if l.problems.Len() > before {
+		root = nil
+	}
+	l.sources = append(l.sources, source{t, dir, root})
+	return true
+}
+
+func (l *loader) texts() []Text {
+	texts := make([]Text, 0, len(l.sources))
+	for _, s := range l.sources {
+		texts = append(texts, s.Text)
+	}
+	return texts
+}
+
+// decoder returns what decodes the sources.
+func (l *loader) decoder() *decoder {
+	d := &decoder{options: l.options, problems: l.problems, grammar: l.grammar, dirs: make(map[string]string, len(l.sources))}
+	for _, s := range l.sources {
+		d.dirs[s.Name] = s.dir
+	}
+	return d
+}
+
+// file makes a File of the sources.
+func (l *loader) file() (*File, *diag.List) {
+	if l.problems.Failed() {
+		return nil, l.problems
+	}
+	d := l.decoder()
+	f := d.file(value{node: d.merge(l.sources)})
+	if l.problems.Failed() {
+		return nil, l.problems
+	}
+	f.texts = l.texts()
+	f.files = l.files(d)
 	f.index()
-	return f, problems
+	return f, l.problems
+}
+
+// files returns the absolute paths of all that was read.
+func (l *loader) files(d *decoder) []string {
+	var files []string
+	for i, s := range l.sources {
+		path := filepath.Join(s.dir, filepath.Base(s.Name))
+		if i == 0 {
+			// Options.Dir moves what the main file names, not the file.
+			path = s.Name
+		}
+		if abs, err := filepath.Abs(path); err == nil {
+			path = abs
+		}
+		files = append(files, path)
+	}
+	for path := range d.values {
+		files = append(files, path)
+	}
+	return files
 }

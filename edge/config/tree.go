@@ -35,6 +35,7 @@ func (k kind) String() string {
 // node is a piece of the file. Nobody changes it.
 type node struct {
 	kind      kind
+	file      string
 	line, col int    // from 1
 	text      string // of a scalar, without quotes
 	json      string // of a scalar that YAML takes for a number or a boolean, as JSON writes it; else ""
@@ -46,9 +47,10 @@ type node struct {
 type entry struct{ key, value *node }
 
 // readTree parses src, which must be one YAML document without anchors, aliases,
-// tags and complex keys. It returns nil after adding a problem.
-func readTree(name string, src []byte, problems *diag.List) (root *node) {
-	r := &reader{name: name, problems: problems}
+// tags and complex keys, and adds to what has been spent. It returns nil after
+// adding a problem.
+func readTree(name string, src []byte, problems *diag.List, spent *cost) (root *node) {
+	r := &reader{name: name, problems: problems, spent: spent}
 	src = bytes.TrimPrefix(src, []byte("\ufeff"))
 	if !r.checkText(src) {
 		return nil
@@ -71,7 +73,7 @@ func readTree(name string, src []byte, problems *diag.List) (root *node) {
 		return nil
 	}
 	if len(file.Docs) == 0 || file.Docs[0].Body == nil {
-		return &node{kind: mapping, line: 1, col: 1}
+		return &node{kind: mapping, file: name, line: 1, col: 1}
 	}
 	return r.node(file.Docs[0].Body)
 }
@@ -80,6 +82,7 @@ func readTree(name string, src []byte, problems *diag.List) (root *node) {
 type reader struct {
 	name     string
 	problems *diag.List
+	spent    *cost
 }
 
 func (r *reader) place(line, col int) diag.Place {
@@ -116,8 +119,8 @@ func (r *reader) checkText(src []byte) bool {
 		}
 		i += n
 	}
-	if marks > maxTokens {
-		r.problems.Errorf(r.place(1, 1), "the file has %d line ends and punctuation marks of YAML, more than %d", marks, maxTokens)
+	if r.spent.marks += marks; r.spent.marks > maxTokens {
+		r.problems.Errorf(r.place(1, 1), "%s %d line ends and punctuation marks of YAML, more than %d", r.spent.subject("has", "have"), r.spent.marks, maxTokens)
 		return false
 	}
 	return true
@@ -213,7 +216,7 @@ func (r *reader) node(n ast.Node) *node {
 
 func (r *reader) leaf(k kind, t *token.Token) *node {
 	p := r.at(t)
-	return &node{kind: k, line: p.Line, col: p.Column}
+	return &node{kind: k, file: r.name, line: p.Line, col: p.Column}
 }
 
 func (r *reader) mapping(m *ast.MappingNode) *node {
