@@ -38,10 +38,11 @@ const (
 	LoopDetected
 
 	// Beyond the RFC.
-	NoRoute      // no site or route matches
-	Misdirected  // the connection's certificate is not the site's (RFC 9110, section 15.5.20)
-	FilterFailed // a filter trapped, ran out of time or memory, or broke its ABI
-	ClientGone   // nobody is left to be told
+	NoRoute        // no site or route matches
+	Misdirected    // the connection's certificate is not the site's (RFC 9110, section 15.5.20)
+	FilterFailed   // a filter trapped, ran out of time or memory, or broke its ABI
+	FunctionFailed // a function trapped, ran out of time or memory, or answered with no valid response
+	ClientGone     // nobody is left to be told
 )
 
 // kinds is the one table of failures: token is RFC 9209's error type and the
@@ -77,6 +78,7 @@ var kinds = [...]struct {
 	NoRoute:                   {"destination_not_found", 404, "no-route"},
 	Misdirected:               {"http_request_error", 421, "misdirected"},
 	FilterFailed:              {"proxy_internal_error", 500, "filter-trap"},
+	FunctionFailed:            {"proxy_internal_error", 500, "function-trap"},
 	ClientGone:                {"client_gone", 499, "client-gone"},
 }
 

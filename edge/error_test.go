@@ -76,6 +76,7 @@ func TestAnswer(t *testing.T) {
 	check(&Error{Kind: RequestError, Status: 431, Op: "read"}, 431, "431 Request Header Fields Too Large\n", "sluice; error=http_request_error", "bad-request")
 	check(&Error{Kind: RequestDenied, Status: 444, Op: "read"}, 444, "444 Error\n", "sluice; error=http_request_denied", "denied")
 	check(secret, 500, "500 Internal Server Error\n", "sluice; error=proxy_internal_error", "internal")
+	check(&Error{Kind: FunctionFailed, Op: "run hello"}, 500, "500 Internal Server Error\n", "sluice; error=proxy_internal_error", "function-trap")
 	check(&Error{Kind: ClientGone, Op: "write"}, 499, "499 Error\n", "", "client-gone") // nobody reads it
 	check(&Error{Kind: RequestDenied, Status: 302, Op: "log in"}, 302, "", "sluice; error=http_request_denied", "denied")
 }

@@ -80,6 +80,7 @@ type Record struct {
 	Received int64  // bytes of request content that were read
 	Sent     int64  // bytes of response content that were delivered
 	Filters  []FilterRun
+	Function FilterRun     // the function that answered; Name is "" without one
 	Waited   time.Duration // for the upstream, until the head of its response
 	Why      string        // short stable code of the outcome; "" until the exchange has ended or failed
 	Err      error         // first cause of a failure
