@@ -20,11 +20,12 @@ const (
 	Exhausted              // the memory of all instances is in use
 	Oversized              // the content was larger than what it may hold
 	Closed                 // the pool is closed
+	Stopped                // nobody wants its answer any more
 	Causes                 // number of causes
 )
 
 func (c Cause) String() string {
-	return [...]string{"trap", "timeout", "exit", "abi", "busy", "oversized", "closed"}[c]
+	return [...]string{"trap", "timeout", "exit", "abi", "busy", "oversized", "closed", "stopped"}[c]
 }
 
 // Failure is the error of a guest that failed.
@@ -72,10 +73,10 @@ func (in *Instance) failure(op string, err error) error {
 	if v, ok := errors.AsType[verdict](err); ok {
 		f.Cause, f.Err = v.cause, v.error
 	} else if e, ok := errors.AsType[*sys.ExitError](err); ok {
-		f.Cause, f.Err, f.code = Exited, fmt.Errorf("exit code %d", e.ExitCode()), e.ExitCode()
-		if in.Err() != nil {
-			f.Cause, f.Err = TimedOut, fmt.Errorf("not done within %v", in.limit)
+		if in.Err() != nil { // the runtime has closed the module
+			return in.ended(op)
 		}
+		f.Cause, f.Err, f.code = Exited, fmt.Errorf("exit code %d", e.ExitCode()), e.ExitCode()
 	}
 	return f
 }

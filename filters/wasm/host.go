@@ -8,7 +8,6 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
-	"github.com/tetratelabs/wazero/sys"
 )
 
 // ValueType is the type of a parameter or result.
@@ -55,9 +54,9 @@ func (m *Module) provide(ctx context.Context, hosts []*Host) (map[[2]string]Sign
 	if m.Info.ImportsFrom(wasi) {
 		b := m.runtime.NewHostModuleBuilder(wasi)
 		wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
-		// As it stands proc_exit closes the module, which a command that ends well
-		// (TinyGo, C) must survive, since its exports are called afterwards.
-		b.NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(procExit), []ValueType{I32}, nil).Export("proc_exit")
+		for _, f := range wasiFuncs {
+			b.NewFunctionBuilder().WithGoModuleFunction(adapter(f.Call), f.Params, f.Results).Export(f.Name)
+		}
 		if err := build(b, wasi); err != nil {
 			return nil, err
 		}
@@ -83,10 +82,6 @@ type adapter func(in *Instance, stack []uint64)
 
 func (a adapter) Call(ctx context.Context, _ api.Module, stack []uint64) {
 	a(ctx.(*Instance), stack)
-}
-
-func procExit(_ context.Context, _ api.Module, stack []uint64) {
-	panic(sys.NewExitError(uint32(stack[0])))
 }
 
 func signature(params, results []ValueType) Signature {

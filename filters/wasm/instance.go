@@ -21,6 +21,7 @@ type Instance struct {
 	mod    api.Module
 	memory memory
 	base   context.Context // carries the memory's allocator
+	env    *Environ        // nil until the guest asks for it
 	failed bool
 
 	limit time.Duration // running time of a call
@@ -28,7 +29,7 @@ type Instance struct {
 	since time.Time     // when it began to run again
 	took  time.Duration // running time of all calls
 	timer *time.Timer
-	over  atomic.Bool
+	over  atomic.Int32  // 0, or 1 + the cause of why nothing may run any more
 	done  chan struct{} // closed when over
 }
 
@@ -38,7 +39,12 @@ func (in *Instance) init() error {
 	in.base = experimental.WithMemoryAllocator(context.Background(),
 		experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory { return &in.memory }))
 	out := output{in}
-	config := in.pool.config.WithStdout(out).WithStderr(out).WithNanosleep(in.sleep)
+	config := in.pool.config.WithStdout(out).WithNanosleep(in.sleep)
+	if in.pool.opt.Command != nil {
+		config = config.WithStderr(errorOutput{in}).WithStdin(input{in})
+	} else {
+		config = config.WithStderr(out)
+	}
 
 	in.resume(in.limit)
 	mod, err := in.instantiate(config)
@@ -92,14 +98,37 @@ func (in *Instance) call(export string, limit time.Duration, stack []uint64) err
 	return in.check("call " + export)
 }
 
+// Run runs a command to its end. An exit with a code other than 0 is a failure.
+// Afterwards only Close is left.
+func (in *Instance) Run() error {
+	err := in.Call("_start", nil)
+	if f, ok := errors.AsType[*Failure](err); ok && f.Cause == Exited && f.code == 0 {
+		return nil
+	}
+	return err
+}
+
+// Stop ends the guest, from any goroutine: what it runs fails as soon as it comes
+// to its next call, loop, or function of its host.
+func (in *Instance) Stop() { in.end(Stopped) }
+
 // check fails a call that has ended just when its time was over: the runtime has
 // closed the instance, or is about to.
 func (in *Instance) check(op string) error {
-	if !in.over.Load() {
+	if in.over.Load() == 0 {
 		return nil
 	}
 	in.failed = true
-	return &Failure{Cause: TimedOut, Op: op, Err: fmt.Errorf("not done within %v", in.limit)}
+	return in.ended(op)
+}
+
+// ended is the failure of a call that was not let run to its end.
+func (in *Instance) ended(op string) *Failure {
+	f := &Failure{Cause: Cause(in.over.Load() - 1), Op: op}
+	if f.Cause == TimedOut {
+		f.Err = fmt.Errorf("not done within %v", in.limit)
+	}
+	return f
 }
 
 func (in *Instance) fail(op string, err error) error {
@@ -125,9 +154,11 @@ func (in *Instance) pause() {
 	in.left -= ran
 }
 
-// expire ends what runs: the instance is the context of its calls.
-func (in *Instance) expire() {
-	if in.over.CompareAndSwap(false, true) {
+func (in *Instance) expire() { in.end(TimedOut) }
+
+// end ends what runs: the instance is the context of its calls.
+func (in *Instance) end(c Cause) {
+	if in.over.CompareAndSwap(0, 1+int32(c)) {
 		close(in.done)
 	}
 }
@@ -144,6 +175,9 @@ func (in *Instance) Wait(f func()) {
 func (in *Instance) sleep(ns int64) {
 	if ns <= 0 {
 		return
+	}
+	if c := in.pool.opt.Command; c != nil {
+		c.Sleep(in)
 	}
 	t := time.NewTimer(time.Duration(ns))
 	defer t.Stop()
@@ -186,6 +220,7 @@ func (in *Instance) Close() {
 	}
 	in.pool.learn(max(in.Bytes(), in.pool.module.Info.Memory))
 	in.memory.release()
+	in.pool.slots.give(1)
 	in.pool.leave()
 }
 
@@ -198,10 +233,13 @@ func (in *Instance) Done() <-chan struct{} { return in.done }
 
 // Err implements context.Context.
 func (in *Instance) Err() error {
-	if in.over.Load() {
+	switch in.over.Load() {
+	case 0:
+		return nil
+	case 1 + int32(TimedOut):
 		return context.DeadlineExceeded
 	}
-	return nil
+	return context.Canceled
 }
 
 // Value implements context.Context.

@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"math"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,10 +17,12 @@ import (
 
 // Limits bounds what the instances of a pool may use up.
 type Limits struct {
-	Memory   int64         // bytes that one instance's memory may have; default 32 MiB
-	InFlight int64         // bytes of memory of all instances at once; beyond it Get waits; default 512 MiB
-	Start    time.Duration // of running time until a fresh instance is initialised; default 1 s
-	Call     time.Duration // of running time of a call; also how long Get waits; default 50 ms
+	Memory    int64         // bytes that one instance's memory may have; default 32 MiB
+	InFlight  int64         // bytes of memory of all instances at once; beyond it Get waits; default 512 MiB
+	Instances int64         // how many there may be at once; beyond it Get waits; default: as many as InFlight has room for
+	Wait      time.Duration // how long Get waits; default: Call
+	Start     time.Duration // of running time until a fresh instance is initialised; default 1 s
+	Call      time.Duration // of running time of a call; default 50 ms
 }
 
 func (l *Limits) setDefaults() {
@@ -34,6 +38,12 @@ func (l *Limits) setDefaults() {
 	if l.Call == 0 {
 		l.Call = 50 * time.Millisecond
 	}
+	if l.Instances == 0 {
+		l.Instances = math.MaxInt64
+	}
+	if l.Wait == 0 {
+		l.Wait = l.Call
+	}
 }
 
 // Options is what the instances of a pool are given.
@@ -45,6 +55,21 @@ type Options struct {
 	// Output takes what guests write to standard output and standard error. It
 	// keeps nothing of p. nil: it is thrown away.
 	Output func(in *Instance, p []byte)
+
+	// Command, if set, says that the module is a command, which [Instance.Run]
+	// runs, and what it is connected to instead of Output.
+	Command *Command
+}
+
+// Command is what commands are connected to. The functions find in the instance's
+// State whom it serves, run while the guest waits for them, and may panic as host
+// functions do. All of them are set.
+type Command struct {
+	Environ func(in *Instance) *Environ      // its environment, with what of Options.Env it is to have; called at most once
+	Input   func(in *Instance, p []byte) int // reads standard input, at least a byte; 0 at its end
+	Output  func(in *Instance, p []byte)     // takes standard output; keeps nothing of p when it has returned
+	Errors  func(in *Instance, p []byte)     // takes standard error, likewise
+	Sleep   func(in *Instance)               // is told that it is about to sleep
 }
 
 // Pool makes instances of one module, within limits. It may be used by several
@@ -54,7 +79,9 @@ type Pool struct {
 	opt    Options
 	config wazero.ModuleConfig
 	start  string // the export that initialises an instance; "" for none
-	budget budget
+	env    Environ
+	slots  budget // instances
+	budget budget // bytes
 	need   atomic.Int64 // bytes of memory that an instance is expected to come to
 
 	mu     sync.Mutex // guards the following fields
@@ -76,15 +103,18 @@ func NewPool(m *Module, opt Options) (*Pool, error) {
 		return nil, fmt.Errorf("one instance may have %d bytes, more than the %d of all at once", l.Memory, l.InFlight)
 	}
 	p := &Pool{module: m, opt: opt, refs: 1}
-	p.budget.free = l.InFlight
+	p.slots.free, p.budget.free = l.Instances, l.InFlight
 	p.need.Store(m.Info.Memory)
-	// A reactor is initialised by _initialize, a command by running it.
+	// A reactor is initialised by _initialize, a command by running it, if what
+	// matters is what it exports besides.
 	for _, name := range []string{"_initialize", "_start"} {
 		if e, ok := m.Info.Export(name); ok && e.Kind == KindFunc {
 			if e.Type != "()" {
 				return nil, fmt.Errorf("exports %q as %s, which should be ()", name, e.Type)
 			}
-			p.start = name
+			if opt.Command == nil {
+				p.start = name
+			}
 			break
 		}
 	}
@@ -98,39 +128,46 @@ func NewPool(m *Module, opt Options) (*Pool, error) {
 		p.config = p.config.WithArgs(opt.Args...)
 	}
 	for _, kv := range opt.Env {
-		for i := range len(kv) {
-			if kv[i] == '=' {
-				p.config = p.config.WithEnv(kv[:i], kv[i+1:])
-				break
-			}
+		name, value, ok := strings.Cut(kv, "=")
+		if !ok || name == "" || strings.Contains(kv, "\x00") {
+			return nil, fmt.Errorf("environment variable %q is not NAME=value", kv)
 		}
+		p.env.Add(name, value)
 	}
 	m.Retain()
 	return p, nil
 }
 
 // Get returns a fresh, initialised instance, which the caller closes. Host
-// functions find state in it, also while it is initialised. If the memory of
-// other instances leaves no room Get waits, for as long as a call may take or
-// until the context that wait returns is done; a nil wait is no such context.
+// functions find state in it, also while it is initialised. If other instances
+// leave no room Get waits, within limits, or until the context that wait returns
+// is done; a nil wait is no such context.
 func (p *Pool) Get(state any, wait func() context.Context) (*Instance, error) {
 	if !p.enter() {
 		return nil, &Failure{Cause: Closed, Op: "start"}
 	}
-	in := &Instance{State: state, pool: p, limit: p.opt.Limits.Start}
-	in.memory.budget, in.memory.limit = &p.budget, p.opt.Limits.Memory
-	if need := p.need.Load(); p.budget.take(need, wait, p.opt.Limits.Call) {
-		in.memory.held = need
-	} else {
+	l := &p.opt.Limits
+	begun := time.Now()
+	if !p.slots.take(1, wait, l.Wait) {
 		p.leave()
 		return nil, &Failure{Cause: Exhausted, Op: "start", Err: fmt.Errorf(
-			"instances have all of the %d bytes that they may have together", p.opt.Limits.InFlight)}
+			"all of the %d instances that there may be at once are in use", l.Instances)}
+	}
+	in := &Instance{State: state, pool: p, limit: l.Start}
+	in.memory.budget, in.memory.limit = &p.budget, l.Memory
+	if need := p.need.Load(); p.budget.take(need, wait, l.Wait-time.Since(begun)) {
+		in.memory.held = need
+	} else {
+		p.slots.give(1)
+		p.leave()
+		return nil, &Failure{Cause: Exhausted, Op: "start", Err: fmt.Errorf(
+			"instances have all of the %d bytes that they may have together", l.InFlight)}
 	}
 	if err := in.init(); err != nil {
 		in.Close()
 		return nil, err
 	}
-	in.limit = p.opt.Limits.Call
+	in.limit = l.Call
 	return in, nil
 }
 
@@ -192,13 +229,33 @@ func (p *Pool) learn(used int64) {
 // output writes what a guest prints where the pool's owner wants it.
 type output struct{ in *Instance }
 
-var _ io.Writer = output{}
-
 func (o output) Write(p []byte) (int, error) {
-	if f := o.in.pool.opt.Output; f != nil {
-		f(o.in, p)
+	switch opt := &o.in.pool.opt; {
+	case opt.Command != nil:
+		opt.Command.Output(o.in, p)
+	case opt.Output != nil:
+		opt.Output(o.in, p)
 	}
 	return len(p), nil
+}
+
+// errorOutput is output for a command's standard error.
+type errorOutput struct{ in *Instance }
+
+func (o errorOutput) Write(p []byte) (int, error) {
+	o.in.pool.opt.Command.Errors(o.in, p)
+	return len(p), nil
+}
+
+// input lets a command read.
+type input struct{ in *Instance }
+
+func (i input) Read(p []byte) (int, error) {
+	n := i.in.pool.opt.Command.Input(i.in, p)
+	if n == 0 && len(p) > 0 {
+		return 0, io.EOF
+	}
+	return n, nil
 }
 
 // clockResolution is what clocks are rounded to, in nanoseconds: finer ones tell
