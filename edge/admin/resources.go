@@ -41,7 +41,7 @@ func (a *API) filter(w http.ResponseWriter, r *http.Request) {
 // pushFilter stores, checks and deploys the module that is the request's body.
 func (a *API) pushFilter(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("filter")
-	v, created, err := a.proxy.PushFilter(r.Context(), name, r.Body)
+	v, created, err := a.proxy.PushFilter(r.Context(), name, r.Body, api.Use{})
 	if err != nil {
 		a.failed(w, r, err)
 		return

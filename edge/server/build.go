@@ -20,8 +20,16 @@ type builder struct {
 	problems *diag.List
 	used     *shared // what the snapshot refers to, made new or taken over
 	store    *cache.Store
-	filters  map[string]*filter // of the file, by name
+	filters  map[config.FilterUse]*filter // nil: cannot be made
 	pending  []pending
+}
+
+// pending is what is done when the configuration goes live, or instead if it does
+// not.
+type pending struct{ deploy, discard func() }
+
+func (b *builder) deploy(deploy, discard func()) {
+	b.pending = append(b.pending, pending{deploy, discard})
 }
 
 // address is where sites are reached.
@@ -61,14 +69,10 @@ func (b *bound) add(at diag.Place, pattern string, h host) {
 // build returns the snapshot and the addresses that it needs.
 func (b *builder) build() (*snapshot, []address) {
 	snap := &snapshot{file: b.file, entrances: make(map[string]*entrance), counts: make(map[routeName]*counts)}
-	b.filters = make(map[string]*filter)
+	b.filters = make(map[config.FilterUse]*filter)
 	for i := range b.file.Filters {
 		c := &b.file.Filters[i]
-		f, err := b.filter(c)
-		if err != nil {
-			b.problems.Errorf(c.Place, "%v", err)
-		}
-		b.filters[c.Name] = f
+		b.filter(config.FilterUse{Name: c.Name}, c.Place)
 	}
 	byAddress := make(map[string]*bound)
 	var order []*bound
@@ -176,7 +180,7 @@ func (b *builder) route(st *site, c *config.Route) *Route {
 		stages = append(stages, stage)
 	}
 	for _, use := range c.Filters {
-		if f := b.filters[use.Name]; f != nil {
+		if f := b.filter(use, c.Place); f != nil {
 			r.filters = append(r.filters, f)
 			stages = append(stages, f)
 		}

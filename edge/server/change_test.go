@@ -16,6 +16,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/sluice-edge/sluice/edge/admin/api"
 )
 
 // The test below is a soak test with larger numbers:
@@ -126,7 +128,7 @@ func TestNothingIsCut(t *testing.T) {
 	for i := range due {
 		p.apply(changing, vars(i)...)
 		if i**uploads / *reloads > pushed {
-			if _, _, err := p.PushFilter(context.Background(), "f", bytes.NewReader(modules[pushed%len(modules)])); err != nil {
+			if _, _, err := p.PushFilter(context.Background(), "f", bytes.NewReader(modules[pushed%len(modules)]), api.Use{}); err != nil {
 				t.Errorf("upload: %v", err)
 			}
 			pushed++

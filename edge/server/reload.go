@@ -54,7 +54,7 @@ func (s *Server) Apply(file *config.File) (problems *diag.List, err error) {
 		e.altSvc = s.bindings[address].altSvc()
 	}
 	for _, p := range b.pending {
-		p.filter.live.deploy(p.version)
+		p.deploy()
 	}
 	for address, bd := range s.bindings {
 		if snap.entrances[address] == nil {
@@ -142,7 +142,7 @@ func (s *Server) storeFor(c config.Store) (*cache.Store, error) {
 func (b *builder) discard() {
 	b.used.retire(&b.s.shared)
 	for _, p := range b.pending {
-		p.version.filter.Close()
+		p.discard()
 	}
 	if b.store != b.s.store {
 		b.store.Close()

@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,7 +22,6 @@ import (
 	"github.com/sluice-edge/sluice/edge/certs"
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/diag"
-	"github.com/sluice-edge/sluice/filters/registry"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
@@ -53,7 +51,7 @@ type Server struct {
 	saved    *saved
 	store    *cache.Store
 	ca       *certs.CA
-	modules  *registry.Store
+	filters  *library
 	wasm     *wasm.Engine
 	reloads  int       // configurations applied after the first
 	applied  time.Time // when the one in force was
@@ -71,8 +69,8 @@ func New(file *config.File, o Options) (*Server, *diag.List, error) {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	var err error
-	if s.modules, err = registry.Open(filepath.Join(file.State, "modules"), registry.Config{}); err != nil {
-		return nil, nil, fmt.Errorf("open the state directory: %w", err)
+	if s.filters, err = openLibrary(file.State, "modules", "filter"); err != nil {
+		return nil, nil, err
 	}
 	if s.saved, err = openSaved(file.State); err != nil {
 		return nil, nil, err

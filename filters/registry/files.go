@@ -15,11 +15,15 @@ import (
 	"time"
 )
 
+// Check looks at a module and returns the name of its ABI. An error is wrapped in
+// a [Refused].
+type Check func(module []byte) (abi string, err error)
+
 // Put reads a module, checks it and makes it the current version of name. check
-// is given all of it; what it returns is wrapped in a [Refused]. A module that
+// is given all of it, and may be nil. A module that
 // name has had before is not a new version: the old one becomes current again,
 // and created is false.
-func (s *Store) Put(name string, from Source, r io.Reader, check func([]byte) error) (v Version, created bool, err error) {
+func (s *Store) Put(name string, from Source, r io.Reader, check Check) (v Version, created bool, err error) {
 	if err := checkName(name); err != nil {
 		return Version{}, false, err
 	}
@@ -34,7 +38,7 @@ func (s *Store) Put(name string, from Source, r io.Reader, check func([]byte) er
 }
 
 // Try is Put that keeps nothing.
-func (s *Store) Try(name string, r io.Reader, check func([]byte) error) error {
+func (s *Store) Try(name string, r io.Reader, check Check) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
@@ -49,7 +53,7 @@ func (s *Store) Try(name string, r io.Reader, check func([]byte) error) error {
 // differs from the one seen last becomes current: until then what the API has
 // uploaded meanwhile stays. It returns the version that is current, and whether
 // that has changed.
-func (s *Store) Seed(name string, file []byte, check func([]byte) error) (v Version, changed bool, err error) {
+func (s *Store) Seed(name string, file []byte, check Check) (v Version, changed bool, err error) {
 	if err := checkName(name); err != nil {
 		return Version{}, false, err
 	}
@@ -100,13 +104,14 @@ func (s *Store) Load(digest string) ([]byte, error) {
 type upload struct {
 	path   string // aside
 	digest string
+	abi    string
 	bytes  int64
 }
 
 func (u *upload) discard() { os.Remove(u.path) } // it has been renamed if it was accepted
 
 // receive writes a module aside and checks it.
-func (s *Store) receive(r io.Reader, check func([]byte) error) (up *upload, err error) {
+func (s *Store) receive(r io.Reader, check Check) (up *upload, err error) {
 	f, err := os.CreateTemp(s.temp(), "upload-")
 	if err != nil {
 		return nil, fmt.Errorf("store module: %w", err)
@@ -138,7 +143,7 @@ func (s *Store) receive(r io.Reader, check func([]byte) error) (up *upload, err 
 		if _, err = f.ReadAt(b, 0); err != nil && err != io.EOF {
 			return nil, fmt.Errorf("store module: %w", err)
 		}
-		if err = check(b); err != nil {
+		if up.abi, err = check(b); err != nil {
 			return nil, &Refused{err}
 		}
 	}
@@ -180,7 +185,7 @@ func (s *Store) accept(name string, from Source, up *upload) (v Version, created
 	}
 	if v, created = next.find(up.digest), false; v.Number == 0 {
 		next.Last++
-		v, created = Version{next.Last, up.digest, up.bytes, time.Now().UTC().Round(0), from}, true
+		v, created = Version{next.Last, up.digest, up.abi, up.bytes, time.Now().UTC().Round(0), from}, true
 		next.Versions = append(next.Versions, v)
 	}
 	next.use(v.Number)

@@ -49,6 +49,7 @@ const (
 type Version struct {
 	Number int       `json:"number"` // from 1, never given twice
 	Digest string    `json:"digest"` // SHA-256 in hexadecimal
+	ABI    string    `json:"abi"`    // as its check called it
 	Bytes  int64     `json:"bytes"`
 	Time   time.Time `json:"time"` // when it came first
 	Source Source    `json:"source"`

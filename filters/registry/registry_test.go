@@ -140,7 +140,7 @@ func TestRefused(t *testing.T) {
 	_, _, err := s.Put("auth", API, strings.NewReader("eleven byte"), nil)
 	f("too large", err, func(err error) bool { return errors.Is(err, ErrTooLarge) })
 	put(t, s, "auth", "good")
-	_, _, err = s.Put("auth", API, strings.NewReader("bad"), func(b []byte) error { return fmt.Errorf("%s is bad", b) })
+	_, _, err = s.Put("auth", API, strings.NewReader("bad"), func(b []byte) (string, error) { return "", fmt.Errorf("%s is bad", b) })
 	f("check", err, func(err error) bool {
 		_, ok := errors.AsType[*Refused](err)
 		return ok && err.Error() == "bad is bad"
@@ -237,10 +237,10 @@ func TestTry(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Config{Size: 8})
 	refused := errors.New("refused")
-	if err := s.Try("a", strings.NewReader("module"), func([]byte) error { return nil }); err != nil {
+	if err := s.Try("a", strings.NewReader("module"), func([]byte) (string, error) { return "abi", nil }); err != nil {
 		t.Error(err)
 	}
-	if err := s.Try("a", strings.NewReader("module"), func([]byte) error { return refused }); !errors.Is(err, refused) {
+	if err := s.Try("a", strings.NewReader("module"), func([]byte) (string, error) { return "", refused }); !errors.Is(err, refused) {
 		t.Error(err)
 	}
 	if err := s.Try("a", strings.NewReader("too large"), nil); !errors.Is(err, ErrTooLarge) {
@@ -276,7 +276,7 @@ func TestSeed(t *testing.T) {
 	f("file 2", 3, false) // seen for the first time since file 1, and current already
 	put(t, s, "a", "uploaded")
 	f("file 2", 2, false)
-	if _, _, err := s.Seed("a", []byte("bad"), func([]byte) error { return errors.New("bad") }); err == nil {
+	if _, _, err := s.Seed("a", []byte("bad"), func([]byte) (string, error) { return "", errors.New("bad") }); err == nil {
 		t.Error("a bad file is accepted")
 	}
 	if v, _ := s.Current("a"); v.Number != 2 {

@@ -1,0 +1,317 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/sluice-edge/sluice/edge/admin/api"
+	"github.com/sluice-edge/sluice/edge/config"
+	"github.com/sluice-edge/sluice/edge/diag"
+	"github.com/sluice-edge/sluice/filters/httpwasm"
+	"github.com/sluice-edge/sluice/filters/registry"
+	"github.com/sluice-edge/sluice/filters/wasm"
+)
+
+// filter returns a filter of the file as a route uses it: with its current version,
+// or with the one that the route is pinned to. It is nil if it cannot be made.
+func (b *builder) filter(use config.FilterUse, at diag.Place) *filter {
+	if f, done := b.filters[use]; done {
+		return f
+	}
+	c := b.file.Filter(use.Name)
+	f, err := b.newFilter(c, use.Version)
+	if err != nil {
+		b.problems.Errorf(at, "%v", err)
+	}
+	b.filters[use] = f
+	return f
+}
+
+func (b *builder) newFilter(c *config.Filter, pin int) (*filter, error) {
+	var m *wasm.Module
+	defer func() {
+		if m != nil {
+			m.Close()
+		}
+	}()
+	current, err := b.s.filters.uploaded(c.Name, pin)
+	if pin == 0 && c.Wasm != "" {
+		current, err = b.s.filters.seed(c.Name, c.Wasm, func(binary []byte) (string, error) {
+			m, err = b.s.checkFilter(context.Background(), binary, c)
+			return httpWasm, err
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	plain := *c
+	plain.Place = diag.Place{}
+	f, _ := keep(b.used.filters, b.s.shared.filters, canonical(plain, pin), func() (*filter, error) {
+		return newFilter(c, pin), nil
+	})
+	switch {
+	case current.Number == 0:
+		b.problems.Warnf(c.Place, "nothing has been uploaded for the filter %q", c.Name).Hint = fmt.Sprintf("sluice filter push %s FILE.wasm", c.Name)
+		return f, nil
+	case f.live.number() == current.Number:
+		return f, nil
+	}
+	g, err := b.s.loadFilter(c, current)
+	if err != nil {
+		return nil, err
+	}
+	b.deploy(func() { f.live.deploy(g) }, func() { g.guest.Close() })
+	return f, nil
+}
+
+// httpWasm is the name of the ABI of filters.
+const httpWasm = "http-wasm"
+
+// checkFilter compiles a module and makes an instance of it, with what the filter
+// allows it. Who gets the module closes it.
+func (s *Server) checkFilter(ctx context.Context, binary []byte, c *config.Filter) (*wasm.Module, error) {
+	m, err := httpwasm.Compile(ctx, s.wasm, binary)
+	if err != nil {
+		return nil, err
+	}
+	f, err := httpwasm.New(m, s.filterConfig(c, 0))
+	if err != nil {
+		m.Close()
+		return nil, err
+	}
+	f.Close()
+	return m, nil
+}
+
+// loadFilter loads a version of a filter's module.
+func (s *Server) loadFilter(c *config.Filter, v registry.Version) (*version[*httpwasm.Filter], error) {
+	binary, err := s.filters.Load(v.Digest)
+	if err != nil {
+		return nil, err
+	}
+	f, err := httpwasm.Load(context.Background(), s.wasm, binary, s.filterConfig(c, v.Number))
+	if err != nil {
+		return nil, err
+	}
+	return &version[*httpwasm.Filter]{number: v.Number, guest: f}, nil
+}
+
+// PushFilter stores a module as a version of the named filter, once it has been
+// checked, makes it live, and puts it to use as use says. created is false if the
+// filter had that very module before.
+func (s *Server) PushFilter(ctx context.Context, name string, module io.Reader, use api.Use) (v api.ModuleVersion, created bool, err error) {
+	change, err := s.useFilter(name, use)
+	if err != nil {
+		return v, false, err
+	}
+	c := change.file.Filter(name)
+	if c == nil {
+		c = &config.Filter{Name: name} // of no route; checked with the defaults
+	}
+	var m *wasm.Module // kept until it is deployed, so that it is compiled once
+	var took time.Duration
+	defer func() {
+		if m != nil {
+			m.Close()
+		}
+	}()
+	check := func(binary []byte) (string, error) {
+		start := time.Now()
+		var err error
+		m, err = s.checkFilter(ctx, binary, c)
+		took = time.Since(start)
+		return httpWasm, err
+	}
+	var stored registry.Version
+	live := 0
+	if use.DryRun {
+		if err := s.filters.Try(name, module, check); err != nil {
+			return v, false, s.filters.problem(name, err)
+		}
+		stored.ABI = httpWasm
+	} else {
+		if stored, created, err = s.filters.Put(name, registry.API, module, check); err != nil {
+			return v, false, s.filters.problem(name, err)
+		}
+		if live, err = s.deployFilter(name); err == nil {
+			err = s.commit(change, "filter "+name+" pushed")
+		}
+		if err != nil {
+			return v, false, fmt.Errorf("version %d is stored, but not in use: %w", stored.Number, err)
+		}
+		if change.some() {
+			live, _ = s.deployFilter(name)
+		}
+	}
+	v = s.filters.describe(name, stored, live != 0 && stored.Number == live)
+	if m != nil {
+		v.CompileMS = milliseconds(took)
+		v.Imports = imports(m)
+		v.Digest, v.Bytes = "sha256:"+m.Info.Hex(), int64(m.Info.Size)
+	}
+	if v.Routes = s.filterRoutes(change.of(s), name); len(v.Routes) == 0 {
+		v.Warnings = append(v.Warnings, fmt.Sprintf("no route uses the filter %q: push it with --on SITE/PATH, or name it under filters: in the file, and in a route", name))
+	}
+	return v, created, nil
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func imports(m *wasm.Module) []string {
+	var all []string
+	for _, i := range m.Info.Imports {
+		all = append(all, i.Module+"."+i.Name)
+	}
+	return all
+}
+
+// deployFilter makes the version live that the registry calls current, and returns
+// its number; 0 if no configuration has the filter.
+func (s *Server) deployFilter(name string) (live int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	current, err := s.filters.Current(name)
+	if err != nil {
+		return 0, err
+	}
+	for _, f := range s.shared.filters {
+		if f.name != name || f.pin != 0 {
+			continue
+		}
+		live = current.Number
+		if f.live.number() == live {
+			continue
+		}
+		v, err := s.loadFilter(f.config, current)
+		if err != nil {
+			return 0, err
+		}
+		f.live.deploy(v)
+	}
+	return live, nil
+}
+
+// RollBackFilter makes the version live that was so before the one that is.
+func (s *Server) RollBackFilter(name string) (api.ModuleVersion, error) {
+	v, err := s.filters.Back(name)
+	if err != nil {
+		return api.ModuleVersion{}, s.filters.problem(name, err)
+	}
+	live, err := s.deployFilter(name)
+	if err != nil {
+		return api.ModuleVersion{}, err
+	}
+	d := s.filters.describe(name, v, v.Number == live)
+	d.Routes = s.filterRoutes(s.snapshot.Load().file, name)
+	return d, nil
+}
+
+// RemoveFilter removes what was uploaded for a filter, and what the API has changed
+// for its sake. If the file has the filter, the module that it names is live again.
+func (s *Server) RemoveFilter(name string) error {
+	change, err := s.withoutFilter(name)
+	if err != nil {
+		return err
+	}
+	if _, err := s.filters.Current(name); err != nil && !change.some() {
+		return s.filters.problem(name, err)
+	}
+	if err := s.commit(change, "filter "+name+" removed"); err != nil {
+		return err
+	}
+	if err := s.filters.Remove(name); err != nil {
+		return s.filters.problem(name, err)
+	}
+	c := s.snapshot.Load().file.Filter(name)
+	if c == nil || c.Wasm == "" {
+		return nil
+	}
+	if _, err := s.filters.seed(name, c.Wasm, func([]byte) (string, error) { return httpWasm, nil }); err != nil {
+		return fmt.Errorf("filter %q goes on as it is: %w", name, err)
+	}
+	_, err = s.deployFilter(name)
+	return err
+}
+
+// Filters returns all filters: those of the configuration and those that were
+// uploaded.
+func (s *Server) Filters() []api.Filter {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.listFilters()
+}
+
+// Filter returns one filter.
+func (s *Server) Filter(name string) (api.Filter, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if names := s.filterNames(); !slices.Contains(names, name) {
+		return api.Filter{}, s.filters.missing(name, names)
+	}
+	return s.describeFilter(name), nil
+}
+
+// filterNames returns the names of all filters, sorted. s.mu is held.
+func (s *Server) filterNames() []string {
+	names := s.filters.List()
+	for _, f := range s.snapshot.Load().file.Filters {
+		names = append(names, f.Name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// listFilters returns all filters. s.mu is held.
+func (s *Server) listFilters() []api.Filter {
+	all := []api.Filter{}
+	for _, name := range s.filterNames() {
+		all = append(all, s.describeFilter(name))
+	}
+	return all
+}
+
+// describeFilter returns a filter as the API shows it. s.mu is held.
+func (s *Server) describeFilter(name string) api.Filter {
+	d := api.Filter{Name: name, Routes: s.filterRoutes(s.snapshot.Load().file, name)}
+	for _, f := range s.shared.filters {
+		if f.name != name {
+			continue
+		}
+		v := f.live.acquire()
+		if v == nil {
+			continue
+		}
+		if f.pin == 0 {
+			d.Live = v.number
+		}
+		st := v.guest.Stats()
+		d.Runs += st.Calls
+		for _, n := range st.Failures {
+			d.Failures += n
+		}
+		v.release()
+	}
+	d.Versions = s.filters.all(name, d.Live)
+	return d
+}
+
+// filterRoutes returns the routes that a filter runs on, as site/route.
+func (s *Server) filterRoutes(file *config.File, name string) []string {
+	routes := []string{}
+	for i := range file.Sites {
+		st := &file.Sites[i]
+		for j := range st.Routes {
+			r := &st.Routes[j]
+			if r.Redirect != nil || r.Respond != nil {
+				continue // answered before its filters
+			}
+			if slices.ContainsFunc(r.Filters, func(u config.FilterUse) bool { return u.Name == name }) {
+				routes = append(routes, fullName(st.Name, r.Name))
+			}
+		}
+	}
+	return routes
+}

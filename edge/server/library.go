@@ -1,0 +1,162 @@
+package server
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/sluice-edge/sluice/edge/admin/api"
+	"github.com/sluice-edge/sluice/filters/registry"
+)
+
+// maxModule is the largest module that is read from a file, in bytes; uploads are
+// bounded by the registry.
+const maxModule = 32 << 20
+
+// library is the modules of the filters, or of the functions.
+type library struct {
+	*registry.Store
+	what string // "filter" or "function"
+}
+
+// openLibrary opens the modules that the state directory has.
+func openLibrary(state, dir, what string) (*library, error) {
+	store, err := registry.Open(filepath.Join(state, dir), registry.Config{})
+	if err != nil {
+		return nil, fmt.Errorf("open the state directory: %w", err)
+	}
+	return &library{store, what}, nil
+}
+
+// seed makes the module in a file the current version of name, if the file is
+// another than the one that was seen last, and returns the version that is current.
+func (l *library) seed(name, path string, check registry.Check) (registry.Version, error) {
+	binary, err := readModule(path)
+	if err != nil {
+		return registry.Version{}, err
+	}
+	v, _, err := l.Seed(name, binary, check)
+	if err != nil {
+		return registry.Version{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return v, nil
+}
+
+// uploaded returns the version of name that is current, or the one that it is
+// pinned to. Of a name without versions it is the zero Version.
+func (l *library) uploaded(name string, pin int) (registry.Version, error) {
+	if pin == 0 {
+		v, err := l.Current(name)
+		if errors.Is(err, registry.ErrNotFound) {
+			err = nil
+		}
+		return v, err
+	}
+	v, err := l.Version(name, pin)
+	if errors.Is(err, registry.ErrNotFound) {
+		return v, fmt.Errorf("the %s %q has no version %d; %s", l.what, name, pin, l.have(name))
+	}
+	return v, err
+}
+
+// have says which versions of a name there are.
+func (l *library) have(name string) string {
+	versions, _ := l.Versions(name)
+	if len(versions) == 0 {
+		return "nothing has been uploaded for it"
+	}
+	numbers := make([]string, 0, len(versions))
+	for _, v := range versions {
+		numbers = append(numbers, fmt.Sprint(v.Number))
+	}
+	if n := len(numbers) - 10; n > 0 {
+		numbers = append([]string{"..."}, numbers[n:]...)
+	}
+	return "it has " + strings.Join(numbers, ", ")
+}
+
+func readModule(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	binary, err := io.ReadAll(io.LimitReader(f, maxModule+1))
+	if err == nil && len(binary) > maxModule {
+		err = fmt.Errorf("%s has more than %d bytes", path, maxModule)
+	}
+	return binary, err
+}
+
+// describe returns a version as the API shows it.
+func (l *library) describe(name string, v registry.Version, live bool) api.ModuleVersion {
+	d := api.ModuleVersion{Version: v.Number, Live: live, Digest: "sha256:" + v.Digest, ABI: v.ABI, Bytes: v.Bytes, Uploaded: v.Time, Source: string(v.Source)}
+	if l.what == "function" {
+		d.Function = name
+	} else {
+		d.Filter = name
+	}
+	return d
+}
+
+// all returns a name's versions as the API shows them, the newest first.
+func (l *library) all(name string, live int) []api.ModuleVersion {
+	all := []api.ModuleVersion{}
+	versions, err := l.Versions(name)
+	if err != nil {
+		return all // removed meanwhile, or nothing was uploaded yet
+	}
+	for _, v := range slices.Backward(versions) {
+		all = append(all, l.describe(name, v, v.Number == live))
+	}
+	return all
+}
+
+// missing returns the error of a name that there is not.
+func (l *library) missing(name string, have []string) error {
+	p := &api.Problem{Title: "no such " + l.what, Status: http.StatusNotFound, Detail: fmt.Sprintf("there is no %s %q", l.what, name)}
+	if len(have) > 0 {
+		p.Hint = fmt.Sprintf("there are %q", have)
+	}
+	return p
+}
+
+// problem returns err as what the client of the API is told.
+func (l *library) problem(name string, err error) error {
+	if refused, ok := errors.AsType[*registry.Refused](err); ok {
+		p := &api.Problem{Title: "module refused", Status: http.StatusUnprocessableEntity, Detail: fmt.Sprintf("the module cannot be %s %q; nothing was stored", l.what, name)}
+		for reason := range bytes.Lines([]byte(refused.Err.Error())) {
+			p.Problems = append(p.Problems, api.Problem{Title: "reason", Detail: string(bytes.TrimSpace(reason))})
+		}
+		return p
+	}
+	p := &api.Problem{Title: "not stored", Detail: err.Error()}
+	var broken *http.MaxBytesError
+	switch {
+	case errors.Is(err, registry.ErrName):
+		p.Status = http.StatusBadRequest
+	case errors.Is(err, registry.ErrFirst):
+		p.Title, p.Status = "nothing to go back to", http.StatusConflict
+	case errors.Is(err, registry.ErrNotFound):
+		p.Title, p.Status = "no such "+l.what, http.StatusNotFound
+	case errors.Is(err, registry.ErrTooLarge), errors.As(err, &broken):
+		p.Status = http.StatusRequestEntityTooLarge
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		p.Status, p.Detail = http.StatusBadRequest, "the upload broke off; nothing was stored"
+	case errors.Is(err, syscall.ENOSPC):
+		p.Status, p.Hint = http.StatusInsufficientStorage, "the state directory's disk is full"
+	case errors.Is(err, fs.ErrPermission):
+		p.Status, p.Hint = http.StatusInternalServerError, "sluice may not write to its state directory"
+	default:
+		return err
+	}
+	return p
+}
