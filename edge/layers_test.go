@@ -101,7 +101,7 @@ var doors = []door{
 	// Our engines move the traffic: net/http is for the control plane, for filters
 	// that run as middleware of a Go program, and for tests. Its names of methods and
 	// statuses are for everybody, see namesOnly.
-	{"net/http/...", []string{"edge/admin", "edge/admin/api", "edge/edgetest", "edge/http3", "cmd/sluice/...", "sdk"}, []string{"..."}},
+	{"net/http/...", []string{"edge/admin", "edge/admin/api", "edge/edgetest", "edge/http3", "cmd/sluice/...", "sdk/..."}, []string{"..."}},
 }
 
 // matches reports whether path is the pattern, or below it.
@@ -237,7 +237,7 @@ func TestLayerRules(t *testing.T) {
 	f("examples/auth", module+"edge/server", test, "")
 	f("filters/httpwasm", "github.com/tetratelabs/wazero/api", code, "")
 	f("filters/httpwasm", "github.com/tetratelabs/wazero", code, "has its doors elsewhere: filters/wasm")
-	f("edge/http1", "net/http", code, "has its doors elsewhere: edge/admin, edge/admin/api, edge/edgetest, edge/http3, cmd/sluice/..., sdk, ...")
+	f("edge/http1", "net/http", code, "has its doors elsewhere: edge/admin, edge/admin/api, edge/edgetest, edge/http3, cmd/sluice/..., sdk/..., ...")
 	f("edge/http1", "net/http/httptest", test, "")
 	f("edge/config", "github.com/santhosh-tekuri/jsonschema/v6", test, "")
 	f("edge/config", "github.com/santhosh-tekuri/jsonschema/v6", code, "has its doors elsewhere: edge/config")
