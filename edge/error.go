@@ -128,7 +128,8 @@ func AsError(err error) *Error {
 // handler returned; a guest that must see a response calls it earlier.
 //
 // The client learns the kind of the failure (Proxy-Status, RFC 9209), and never
-// its cause, which may name an endpoint.
+// its cause, which may name an endpoint, and the request's id, by which the
+// operator finds the cause in the log.
 func (x *Exchange) Answer(err error) {
 	e := AsError(err)
 	if x.Record.Err == nil {
@@ -136,6 +137,10 @@ func (x *Exchange) Answer(err error) {
 		x.Record.Why = e.Kind.Why()
 	}
 	page := errorPage(e.status())
+	if x.Record.ID != "" && page != nil {
+		b := append(x.Scratch(len(page) + len(requestID) + len(x.Record.ID) + 1)[:0], page...)
+		page = append(append(append(b, requestID...), x.Record.ID...), '\n')
+	}
 	x.failure = content{page, page}
 	x.Respond(e.status(), &x.failure, int64(len(page)))
 	f := &x.Response.Fields
@@ -144,6 +149,8 @@ func (x *Exchange) Answer(err error) {
 		f.Add("Proxy-Status", proxyStatus[e.Kind])
 	}
 }
+
+const requestID = "request id: "
 
 var proxyStatus = func() (values [len(kinds)]string) {
 	for k := range kinds {

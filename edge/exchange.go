@@ -163,7 +163,7 @@ func (x *Exchange) Context() context.Context {
 // Begin prepares x for the next request of a connection. For engines.
 func (x *Exchange) Begin(e Engine, c *Client, now time.Time) {
 	x.engine, x.Client = e, c
-	x.Record.reset(now)
+	x.Record.reset(c, now)
 }
 
 // Parsed notes in the record what the client asks for. For engines, once the head

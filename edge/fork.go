@@ -14,8 +14,9 @@ import (
 func (x *Exchange) Fork(ctx context.Context) *Exchange {
 	r := &x.Request
 	f := &Exchange{Client: x.Client, Limits: x.Limits}
-	f.Record.reset(time.Now())
+	f.Record.reset(x.Client, time.Now())
 	f.Record.ID = strings.Clone(x.Record.ID)
+	f.Record.ClientAddr, f.Record.ClientIP, f.Record.Trusted = x.Record.ClientAddr, strings.Clone(x.Record.ClientIP), x.Record.Trusted
 	f.Request = Request{
 		Method:    strings.Clone(r.Method),
 		Scheme:    strings.Clone(r.Scheme),

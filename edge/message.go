@@ -64,7 +64,15 @@ type Limits struct {
 
 // Record is what log, metrics, traces and explain report about an exchange.
 type Record struct {
-	ID       string // request id
+	ID string // request id
+
+	// Who asks: the address of the connection, or what a trusted hop says of it.
+	ClientAddr netip.Addr
+	ClientIP   string // ClientAddr, as it is forwarded and logged
+	Trusted    bool   // the connection is a trusted hop's
+	Forwarded  string // the clients before the connection's, as a trusted hop has them: "192.0.2.1, "
+
+	Unlogged bool // there is to be no line in the access log
 	Start    time.Time
 	Method   string // of the request as it came; filters may change x.Request
 	Path     string // likewise
@@ -94,7 +102,10 @@ type FilterRun struct {
 	Failed  bool
 }
 
-func (r *Record) reset(now time.Time) {
+func (r *Record) reset(c *Client, now time.Time) {
 	clear(r.Filters)
 	*r = Record{Start: now, Filters: r.Filters[:0]}
+	if c != nil {
+		r.ClientAddr, r.ClientIP = c.Addr.Addr(), c.IP
+	}
 }

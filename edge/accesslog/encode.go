@@ -23,7 +23,7 @@ func (e *encoder) exchange(x *edge.Exchange, now time.Time, fields []field) {
 	e.text(`,"site":`, r.Site)
 	e.text(`,"route":`, r.Route)
 	if x.Client != nil {
-		e.text(`,"client_ip":`, x.Client.IP)
+		e.text(`,"client_ip":`, x.Record.ClientIP)
 	}
 	e.text(`,"method":`, r.Method)
 	e.uri(r)

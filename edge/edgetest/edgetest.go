@@ -77,6 +77,7 @@
 //	reload [-> fail]               reloads the proxy's configuration
 //	copy NEW OLD                   overwrites a file of the directory by another
 //	wait log ~"regexp"             until the proxy, a [Logger], has logged that
+//	no log ~"regexp"               it has not, so far: after a wait for what comes later
 package edgetest
 
 import (

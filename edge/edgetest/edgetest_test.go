@@ -172,6 +172,7 @@ origin GET /hint -> 103 Link="</a>" 200
 	f(`raw send="GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n" recv=~"never" closed`, `got "HTTP/1.1 400.*, then EOF, want recv=~`)
 	f(`raw jump`, `jump is not something that a raw client does`)
 	f(`wait log`, `no such statement`)
+	f(`no log`, `no such statement`)
 }
 
 func TestParse(t *testing.T) {

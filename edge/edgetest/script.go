@@ -94,12 +94,18 @@ func (s *script) statement(words []word) error {
 			return err
 		}
 		return os.WriteFile(filepath.Join(s.dir, args[1].name), data, 0o644)
-	case verb == "wait" && len(args) == 2 && args[0].name == "log" && args[1].re != nil:
+	case (verb == "wait" || verb == "no") && len(args) == 2 && args[0].name == "log" && args[1].re != nil:
 		p, ok := s.proxy.(Logger)
 		if !ok {
 			return errors.New("the proxy of this test shows no log")
 		}
-		return p.Log().Wait(args[1].re)
+		if verb == "wait" {
+			return p.Log().Wait(args[1].re)
+		}
+		if line := args[1].re.FindString(p.Log().String()); line != "" {
+			return fmt.Errorf("%q is logged", line)
+		}
+		return nil
 	case strings.HasPrefix(verb, "origin"):
 		if _, _, rule := arrow(args); rule {
 			return nil // see startOrigins

@@ -1,80 +1,54 @@
 package server
 
 import (
-	"crypto/rand"
-	"encoding/binary"
+	"net/netip"
 	"strings"
-	"sync/atomic"
-	"time"
 	"unsafe"
 
 	"github.com/sluice-edge/sluice/edge"
 )
 
-// ids makes request ids: 24 hexadecimal digits, of which the first eight are the
-// process's own and the rest never repeat in it.
-type ids struct {
-	process uint32
-	start   uint64
-	count   atomic.Uint64
-}
-
-func newIDs() *ids {
-	var b [12]byte
-	rand.Read(b[:]) // never fails: crypto/rand
-	return &ids{process: binary.BigEndian.Uint32(b[:4]), start: binary.BigEndian.Uint64(b[4:])}
-}
-
-// next returns an id that is valid as long as x.
-func (s *ids) next(x *edge.Exchange) string {
-	// The finaliser of SplitMix64 maps different numbers to different numbers.
-	n := s.start + s.count.Add(1)
-	n = (n ^ n>>30) * 0xbf58476d1ce4e5b9
-	n = (n ^ n>>27) * 0x94d049bb133111eb
-	n ^= n >> 31
-	const digits = "0123456789abcdef"
-	var b [24]byte
-	for i := range 8 {
-		b[i] = digits[s.process>>(28-4*i)&15]
-	}
-	for i := range 16 {
-		b[8+i] = digits[n>>(60-4*i)&15]
-	}
-	return x.Concat(unsafe.String(&b[0], len(b)))
-}
-
-// armField tells filters and origins which arm of the route's split x belongs to.
+// armField tells filters and origins which arm of the route's split x belongs to,
+// and is how a filter chooses one.
 const armField = "X-Sluice-Arm"
 
 // identify says who asks, in the fields that origins look at. Whatever the
-// client said of itself there is replaced, since any client can say anything.
+// client said of itself there is replaced, since any client can say anything,
+// unless it is a trusted hop, which speaks of its own client.
 func identify(x *edge.Exchange) {
 	r := &x.Request
-	r.Fields.DelFunc(func(name, _ string) bool {
+	trusted := x.Record.Trusted
+	r.Fields.DelFunc(func(name, value string) bool {
 		switch {
 		case len(name) > 12 && edge.EqualFold(name[:12], "x-forwarded-"):
-			return true
+			return !trusted || edge.EqualFold(name, "x-forwarded-for")
 		case len(name) == 12 && (edge.EqualFold(name, "x-request-id") || edge.EqualFold(name, armField)),
-			len(name) == 9 && (edge.EqualFold(name, "x-real-ip") || edge.EqualFold(name, "forwarded")),
+			len(name) == 9 && edge.EqualFold(name, "x-real-ip"),
 			len(name) == 5 && edge.EqualFold(name, "proxy"): // becomes HTTP_PROXY in a CGI environment
 			return true
+		case len(name) == 9 && edge.EqualFold(name, "forwarded"):
+			return !trusted
 		}
 		// Origins that map '-' to '_' would take one name for another.
 		return strings.IndexByte(name, '_') >= 0
 	})
-	ip := x.Client.IP
+	peer := x.Client.IP
 	r.Fields.Add("X-Request-Id", x.Record.ID)
-	r.Fields.Add("X-Forwarded-For", ip)
-	r.Fields.Add("X-Forwarded-Host", r.Authority)
-	r.Fields.Add("X-Forwarded-Proto", r.Scheme)
-	r.Fields.Add("X-Real-IP", ip)
+	r.Fields.Add("X-Forwarded-For", x.Concat(x.Record.Forwarded, peer))
+	if !trusted || !r.Fields.Has("X-Forwarded-Host") {
+		r.Fields.Add("X-Forwarded-Host", r.Authority)
+	}
+	if !trusted || !r.Fields.Has("X-Forwarded-Proto") {
+		r.Fields.Add("X-Forwarded-Proto", r.Scheme)
+	}
+	r.Fields.Add("X-Real-IP", x.Record.ClientIP)
 	// RFC 7239, section 6: an IPv6 address is quoted and in brackets; section 4:
 	// so is a host that has a colon.
 	open, shut := "", ""
-	if strings.IndexByte(ip, ':') >= 0 {
+	if strings.IndexByte(peer, ':') >= 0 {
 		open, shut = `"[`, `]"`
 	}
-	r.Fields.Add("Forwarded", x.Concat("for=", open, ip, shut, `;host="`, r.Authority, `";proto=`, r.Scheme))
+	r.Fields.Add("Forwarded", x.Concat("for=", open, peer, shut, `;host="`, r.Authority, `";proto=`, r.Scheme))
 	via := "1.1 sluice"
 	switch r.Proto {
 	case "HTTP/2.0":
@@ -87,21 +61,128 @@ func identify(x *edge.Exchange) {
 	r.Fields.Add("Via", via) // RFC 9110, section 7.6.3
 }
 
-// clock formats the Date field once a second.
-type clock struct{ last atomic.Pointer[date] }
-
-type date struct {
-	second int64
-	text   string
+// believe takes from a trusted hop who its client is, and the request's id and
+// scheme. A hop that is not trusted, or says nothing that makes sense, is the
+// client itself.
+func believe(x *edge.Exchange, trust []netip.Prefix) {
+	if !isTrusted(trust, x.Record.ClientAddr) {
+		return
+	}
+	rec, f := &x.Record, &x.Request.Fields
+	rec.Trusted = true
+	if id := f.Get("X-Request-Id"); isRequestID(id) {
+		rec.ID = id
+	}
+	switch f.Get("X-Forwarded-Proto") {
+	case "https":
+		x.Request.Scheme = "https"
+	case "http":
+		x.Request.Scheme = "http"
+	}
+	if f.Has("X-Forwarded-For") {
+		for v := range f.Values("X-Forwarded-For") {
+			rec.Forwarded = x.Concat(rec.Forwarded, v, ", ")
+		}
+		believeChain(x, trust, f, "X-Forwarded-For", chainAddress)
+	} else if f.Has("Forwarded") {
+		believeChain(x, trust, f, "Forwarded", elementAddress)
+	}
 }
 
-// date returns now as an IMF-fixdate (RFC 9110, section 5.6.7).
-func (c *clock) date(now time.Time) string {
-	second := now.Unix()
-	if d := c.last.Load(); d != nil && d.second == second {
-		return d.text
+// believeChain walks a list that every hop has appended its client to, from the
+// nearest hop on, as far as the hops are trusted.
+func believeChain(x *edge.Exchange, trust []netip.Prefix, f *edge.Fields, name string, address func(element string) (netip.Addr, bool)) {
+	n := 0
+	for range f.Values(name) {
+		n++
 	}
-	d := &date{second, now.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")}
-	c.last.Store(d)
-	return d.text
+	for i := n - 1; i >= 0; i-- {
+		rest := nth(f, name, i)
+		for {
+			element := rest
+			comma := strings.LastIndexByte(rest, ',')
+			if comma >= 0 {
+				element, rest = rest[comma+1:], rest[:comma]
+			}
+			a, ok := address(strings.Trim(element, " \t"))
+			if !ok {
+				return
+			}
+			x.Record.ClientAddr = a
+			x.Record.ClientIP = addressText(x, a)
+			if !isTrusted(trust, a) {
+				return
+			}
+			if comma < 0 {
+				break
+			}
+		}
+	}
+}
+
+// nth returns the i-th value of a field.
+func nth(f *edge.Fields, name string, i int) string {
+	for v := range f.Values(name) {
+		if i == 0 {
+			return v
+		}
+		i--
+	}
+	return ""
+}
+
+func addressText(x *edge.Exchange, a netip.Addr) string {
+	var b [48]byte
+	text := a.AppendTo(b[:0])
+	return x.Concat(unsafe.String(unsafe.SliceData(text), len(text)))
+}
+
+// chainAddress reads an element of X-Forwarded-For: an address, which some hops
+// write with a port.
+func chainAddress(s string) (netip.Addr, bool) {
+	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return a.Unmap().WithZone(""), true
+	}
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		return ap.Addr().Unmap().WithZone(""), true
+	}
+	return netip.Addr{}, false
+}
+
+// elementAddress reads the for parameter of an element of Forwarded (RFC 7239,
+// section 4). An obfuscated identifier is no address.
+func elementAddress(s string) (netip.Addr, bool) {
+	for s != "" {
+		var pair string
+		pair, s, _ = strings.Cut(s, ";")
+		name, value, ok := strings.Cut(strings.Trim(pair, " \t"), "=")
+		if ok && edge.EqualFold(name, "for") {
+			return chainAddress(strings.Trim(value, `"`))
+		}
+	}
+	return netip.Addr{}, false
+}
+
+func isTrusted(trust []netip.Prefix, a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	for _, p := range trust {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// isRequestID reports whether an id from outside can stand in logs and fields.
+func isRequestID(s string) bool {
+	if s == "" || len(s) > 128 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if !('a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("-._~+/=:", c) >= 0) {
+			return false
+		}
+	}
+	return true
 }

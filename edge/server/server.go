@@ -101,6 +101,7 @@ func (s *Server) finish(x *edge.Exchange, e *entrance) {
 	if !f.Has("Date") { // RFC 9110, section 6.6.1
 		f.Add("Date", s.clock.date(x.Record.Start))
 	}
+	f.Set("X-Request-Id", x.Record.ID)
 	if e != nil && e.altSvc != "" && x.Client.TLS != nil && x.Request.Proto != "HTTP/3.0" {
 		f.Set("Alt-Svc", e.altSvc)
 	}
@@ -116,7 +117,9 @@ func (s *Server) End(x *edge.Exchange) {
 	if c := s.snapshot.Load().counts[routeName{r.Site, r.Route, r.Arm}]; c != nil {
 		c.add(x)
 	}
-	s.access.Load().Log(x)
+	if !r.Unlogged {
+		s.access.Load().Log(x)
+	}
 }
 
 // outcome returns the code of an exchange that did not fail before its response

@@ -47,10 +47,11 @@ type site struct {
 // Route is one route's stages, in the order in which an exchange meets them.
 // A stage that the configuration does not ask for is nil.
 type Route struct {
-	site    *site
-	name    string
-	limits  edge.Limits
-	maxBody int64 // of request content in bytes; config.Unlimited
+	site     *site
+	name     string
+	limits   edge.Limits
+	maxBody  int64 // of request content in bytes; config.Unlimited
+	unlogged bool
 
 	redirect *redirect // it, or respond, answers, and nothing follows
 	respond  *respond
@@ -81,6 +82,9 @@ func (d *door) Serve(x *edge.Exchange) error {
 	s := d.server
 	snap := s.snapshot.Load()
 	s.begin(x)
+	if len(snap.file.Trust) > 0 {
+		believe(x, snap.file.Trust)
+	}
 	ent := snap.entrances[d.key]
 	if ent == nil {
 		ent = d.last.Load() // the request of a connection that is about to be closed
@@ -129,6 +133,7 @@ func (r *Route) serve(x *edge.Exchange, captures *route.Captures) error {
 // adopt makes x an exchange of the route.
 func (r *Route) adopt(x *edge.Exchange) error {
 	x.Record.Site, x.Record.Route = r.site.name, r.name
+	x.Record.Unlogged = r.unlogged
 	x.Limits = r.limits
 	return limitBody(x, r.maxBody)
 }
