@@ -2,6 +2,7 @@ package config
 
 import (
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -36,14 +37,20 @@ func (d *decoder) checkRedirect(r *draft) {
 // match one request while neither is more specific.
 func (d *decoder) checkRoutes(s *Site) {
 	entries := make([]route.Entry[struct{}], 0, len(s.Routes))
+	routes := make([]*Route, 0, len(s.Routes)) // of the entries
 	same := make(map[string]int)
-	for _, r := range s.Routes {
+	for i := range s.Routes {
+		r := &s.Routes[i]
+		if r.Redirect != nil && r.Redirect.Map != "" {
+			continue // its lines are entries, not the route itself
+		}
 		m := r.Match
 		path := withoutNames(m.Path)
 		if same[path]++; same[path] > maxSame {
 			d.problems.Errorf(r.Place, "more than %d routes of a site have one path", maxSame)
 			return
 		}
+		routes = append(routes, r)
 		entries = append(entries, route.Entry[struct{}]{
 			Methods: m.Methods, Path: m.Path,
 			Header: conditions(m.When.Header), Query: conditions(m.When.Query), Cookie: conditions(m.When.Cookie),
@@ -51,12 +58,12 @@ func (d *decoder) checkRoutes(s *Site) {
 	}
 	_, problems := route.New(entries)
 	for _, p := range problems {
-		at := s.Routes[p.Entry].Place
+		at := routes[p.Entry].Place
 		if p.Other < 0 {
 			d.problems.Errorf(at, "%v", p.Err)
 			continue
 		}
-		other := s.Routes[p.Other].Place
+		other := routes[p.Other].Place
 		if other.Line > at.Line || other.Line == at.Line && other.Column > at.Column {
 			at, other = other, at
 		}
@@ -98,7 +105,7 @@ func (d *decoder) checkSites(f *File) {
 	claim := func(s *Site, host string, at diag.Place) {
 		for _, bind := range f.binds(s) {
 			if first, ok := hosts[bind+" "+host]; ok && first != at {
-				d.problems.Errorf(at, "the host %q stands in line %d already", host, first.Line)
+				d.problems.Errorf(at, "the host %q stands in %s already", host, where(first, at))
 				return
 			}
 			hosts[bind+" "+host] = at
@@ -107,7 +114,7 @@ func (d *decoder) checkSites(f *File) {
 	for i := range f.Sites {
 		s := &f.Sites[i]
 		if first, ok := names[s.Name]; ok {
-			d.problems.Errorf(s.Place, "the site in line %d is called %q too", first.Line, s.Name).Hint = "give one of them another name"
+			d.problems.Errorf(s.Place, "the site in %s is called %q too", where(first, s.Place), s.Name).Hint = "give one of them another name"
 		}
 		names[s.Name] = s.Place
 		claim(s, s.Host, s.Place)
@@ -129,29 +136,56 @@ func (f *File) binds(s *Site) []string {
 	return out
 }
 
+// listener is an address that something listens on.
+type listener struct {
+	host, port string
+	what       string
+	at         diag.Place
+}
+
+// clashes reports whether two listeners cannot both have their addresses. A host
+// that is empty, or unspecified, is all of them.
+func (a *listener) clashes(b *listener) bool {
+	all := func(host string) bool {
+		ip, err := netip.ParseAddr(host)
+		return host == "" || err == nil && ip.IsUnspecified()
+	}
+	return a.what != b.what && (a.host == b.host || a.port != "0" && (all(a.host) || all(b.host)))
+}
+
 // checkListen reports addresses that are to be two things at once.
 func (d *decoder) checkListen(f *File) {
-	type owner struct {
-		what string
-		at   diag.Place
-	}
-	owners := make(map[string]owner)
+	listeners := make(map[string][]*listener) // by port
 	claim := func(address, what string, at diag.Place) {
-		first, ok := owners[address]
-		switch {
-		case !ok:
-			owners[address] = owner{what, at}
-		case first.what == what:
-		case at.Line == 0: // a default
-			d.problems.Errorf(first.at, "%s is an address of %s, too", address, what)
-		case first.at.Line == 0:
-			d.problems.Errorf(at, "%s is an address of %s, too", address, first.what)
-		default:
-			d.problems.Errorf(at, "%s is an address of %s, too", address, first.what).Hint = "see line " + itoa(first.at.Line)
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return // reported
 		}
+		l := &listener{host, port, what, at}
+		for _, first := range listeners[port] {
+			if first.what == what && first.host == host {
+				return
+			}
+			if !l.clashes(first) {
+				continue
+			}
+			at, other := l, first
+			if at.at.Line == 0 { // a default
+				at, other = first, l
+			}
+			p := d.problems.Errorf(at.at, "%s is an address of %s, too", net.JoinHostPort(at.host, port), other.what)
+			if other.at.Line > 0 {
+				p.Hint = "see " + where(other.at, at.at)
+			}
+			return
+		}
+		listeners[port] = append(listeners[port], l)
 	}
 	if a := f.Admin.Listen; !f.Admin.Off && a.Network == "tcp" {
 		claim(a.Address, "the admin API", a.Place)
+	}
+	if a := f.Metrics.Listen; a != nil {
+		claim(a.Address, "the metrics", a.Place)
 	}
 	for _, a := range f.Listen.HTTP {
 		claim(a.Address, "http", a.Place)
@@ -166,13 +200,19 @@ func (d *decoder) checkListen(f *File) {
 	}
 }
 
+// isLoopback reports whether only this machine reaches an address.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip, errIP := netip.ParseAddr(host)
+	return err == nil && errIP == nil && ip.IsLoopback()
+}
+
 // checkAdmin refuses an API that anybody may reach without a token.
 func (d *decoder) checkAdmin(a *Admin) {
 	if a.Off || a.Token != "" || a.Listen.Network == "unix" {
 		return
 	}
-	host, _, err := net.SplitHostPort(a.Listen.Address)
-	if ip := net.ParseIP(strings.Trim(host, "[]")); err == nil && ip != nil && ip.IsLoopback() {
+	if isLoopback(a.Listen.Address) {
 		return
 	}
 	d.problems.Errorf(a.Listen.Place, "%s is not a loopback address, and the admin API there needs a token", a.Listen.Address).Hint =

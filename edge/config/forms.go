@@ -53,6 +53,9 @@ var (
 	percentForm  = scalarForm("a percentage like `5%`, `2.5%`", `^[0-9]+(\.[0-9]+)?%$`)
 	pathForm     = anyText("a path; a relative one starts at the directory of the file, and `$NAME` is the environment")
 	nameForm     = scalarForm("a name of letters, digits, `-`, `_` and `.`", namePattern)
+	pinnedForm   = scalarForm("a name, with `@` and a version behind it or not", namePattern[:len(namePattern)-1]+"(@[1-9][0-9]{0,9})?$")
+	functionForm = called("the name of a function, with `@` and a version behind it or not", pinnedForm)
+	prefixForm   = scalarForm("a prefix like `/api`", "^/.*[^/]$")
 	switchForm   = form{words: "`on` or `off`", schema: schema{"anyOf": []schema{
 		{"enum": []any{"on", "off", "yes", "no", true, false}},
 		{"$ref": reference},
@@ -128,6 +131,13 @@ func (s *section) schema() schema {
 	out := schema{"type": "object", "properties": properties, "additionalProperties": false}
 	if len(s.required) > 0 {
 		out["required"] = s.required
+	}
+	var one []schema
+	for _, name := range s.one {
+		one = append(one, schema{"required": []string{name}})
+	}
+	if one != nil {
+		out["oneOf"] = one
 	}
 	return out
 }

@@ -137,6 +137,9 @@ func prune(v any, settings map[string]any) any {
 				}
 			}
 			x = prune(x, settings)
+			if x == false && (isSite || isRoute) && settings[k] == true {
+				continue
+			}
 			if k == "Place" || x == nil || x == "" || x == false || x == 0.0 || fmt.Sprint(x) == "map[]" || fmt.Sprint(x) == "[]" {
 				delete(v, k)
 				continue

@@ -41,6 +41,13 @@ type section struct {
 	name, doc string
 	keys      []described
 	required  []string
+	one       []string // of these exactly one is there
+}
+
+// either returns the section with names of which exactly one is there.
+func (s *section) either(names ...string) *section {
+	s.one = names
+	return s
 }
 
 // described is a key without its type.

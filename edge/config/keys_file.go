@@ -22,6 +22,7 @@ type grammar struct {
 	settings []key[draft]
 	when     object[When]
 	redirect object[Redirect]
+	edits    object[FieldEdits]
 	respond  object[Respond]
 	by       object[By]
 	cache    object[Cache]
@@ -31,6 +32,7 @@ type grammar struct {
 	upstream object[Upstream]
 	endpoint object[Endpoint]
 	filter   object[Filter]
+	function object[Function]
 
 	endpoints form // of one endpoint, or several
 
@@ -40,17 +42,21 @@ type grammar struct {
 	store    object[Store]
 	limits   object[Limits]
 	log      object[Log]
+	access   object[Access]
+	rotate   object[Access]
+	metrics  object[Metrics]
 	admin    object[Admin]
 }
 
 // targetForm is where requests can go.
-var targetForm = anyText("the name of an upstream, `host:port` or `unix:/path`")
+var targetForm = anyText("the name of an upstream, `host:port`, `unix:/path` or `function:NAME`")
 
 func newGrammar() *grammar {
 	g := &grammar{
 		listen:   listenKeys(),
 		when:     whenKeys(),
 		redirect: redirectKeys(),
+		edits:    editsKeys(editKeys(true), editKeys(false)),
 		respond:  respondKeys(),
 		by:       byKeys(),
 		cache:    cacheKeys(),
@@ -59,14 +65,18 @@ func newGrammar() *grammar {
 		compress: compressKeys(),
 		endpoint: endpointKeys(),
 		filter:   filterKeys(),
+		function: functionKeys(),
 		cert:     certificateKeys(),
 		store: object[Store]{"cache", "The cache's store.", []key[Store]{
 			{"memory", "512MB", sizeForm, "How much memory it may use.", func(d *decoder, v value, s *Store) { d.size(v, &s.Memory, 1<<20, maxSize) }},
 		}},
-		limits: limitsKeys(),
-		log:    logKeys(),
-		admin:  adminKeys(),
+		limits:  limitsKeys(),
+		rotate:  rotateKeys(),
+		metrics: metricsKeys(),
+		admin:   adminKeys(),
 	}
+	g.access = accessKeys(g.rotate)
+	g.log = logKeys(g.access)
 	g.internal = internalKeys(g.cert)
 	g.tls = tlsKeys(g.cert, g.internal)
 	g.endpoints = called("an endpoint: an address, with `weight N` and `backup` behind it, or a map ([endpoint](#endpoint)); or a list of them",
@@ -115,16 +125,22 @@ func (g *grammar) fileKeys() object[fileDraft] {
 			func(d *decoder, v value, f *fileDraft) { d.upstreams(v, &f.File) }},
 		{"filters", "", freeForm("names", mapForm(g.filter.section("wasm"))), "The filters that routes name.",
 			func(d *decoder, v value, f *fileDraft) { d.filterMap(v, &f.File) }},
+		{"functions", "", freeForm("names", mapForm(g.function.section("wasm"))), "The functions that routes name.",
+			func(d *decoder, v value, f *fileDraft) { d.functionMap(v, &f.File) }},
 		{"tls", "", mapForm(g.tls.section()), "How connections of clients are encrypted.",
 			func(d *decoder, v value, f *fileDraft) { f.TLS.Place = d.place(v); g.tls.decode(d, v, &f.TLS) }},
 		{"compress", "on", or(switchForm, mapForm(g.compress.section())), "How answers are compressed, unless a site or a route says otherwise.",
 			func(d *decoder, v value, f *fileDraft) { d.compress(v, &f.Compress) }},
+		{"trust", "", listOf(scalarForm("an address or a network like `10.0.0.0/8`", "^[0-9A-Fa-f.:\\[\\]]+(/[0-9]+)?$")), "The proxies in front, whose X-Forwarded-*, X-Real-IP, Forwarded and X-Request-Id are believed.",
+			func(d *decoder, v value, f *fileDraft) { f.Trust = d.trust(v) }},
 		{"cache", "", mapForm(g.store.section()), "The cache's store, which all sites share.",
 			func(d *decoder, v value, f *fileDraft) { g.store.decode(d, v, &f.Cache) }},
 		{"limits", "", mapForm(g.limits.section()), "What clients can make the proxy hold.",
 			func(d *decoder, v value, f *fileDraft) { g.limits.decode(d, v, &f.Limits) }},
 		{"log", "", mapForm(g.log.section()), "What is written down.",
 			func(d *decoder, v value, f *fileDraft) { g.log.decode(d, v, &f.Log) }},
+		{"metrics", "", or(listenForm, mapForm(g.metrics.section("listen"))), "Where metrics can be read beside the admin API.",
+			func(d *decoder, v value, f *fileDraft) { d.metrics(v, &f.Metrics) }},
 		{"admin", "", or(offForm, mapForm(g.admin.section())), "The API that steers a running proxy.",
 			func(d *decoder, v value, f *fileDraft) { d.admin(v, &f.Admin) }},
 	}}
@@ -348,32 +364,6 @@ func limitsKeys() object[Limits] {
 		{"stalled", "30s", durationForm, "How long a connection of a client may make no progress while a request or its answer is on the way.", func(d *decoder, v value, l *Limits) {
 			d.duration(v, &l.Stalled, 100*time.Millisecond, 24*time.Hour)
 		}},
-	}}
-}
-
-func logKeys() object[Log] {
-	names := func(to *[]string, d *decoder, v value) {
-		*to = nil
-		for _, item := range d.few(v) {
-			s, ok := d.text(item, "the name of a field")
-			switch {
-			case !ok:
-			case !isToken(s):
-				d.wants(item, "the name of a field")
-			default:
-				*to = append(*to, strings.ToLower(s))
-			}
-		}
-	}
-	outputs, values := []string{"stdout", "stderr", "off"}, []Output{Stdout, Stderr, Off}
-	return object[Log]{"log", "What is written down.", []key[Log]{
-		{"access", "stdout", wordForm(outputs...), "Where a line of JSON for each exchange goes.", func(d *decoder, v value, l *Log) { word(d, v, &l.Access.Output, outputs, values) }},
-		{"errors", "stderr", wordForm(outputs...), "Where everything else goes.", func(d *decoder, v value, l *Log) { word(d, v, &l.Errors, outputs, values) }},
-		{"level", "info", wordForm("debug", "info", "warn", "error"), "The least level of what goes to `errors`.", func(d *decoder, v value, l *Log) {
-			word(d, v, &l.Level, []string{"debug", "info", "warn", "error"}, []Level{LevelDebug, LevelInfo, LevelWarn, LevelError})
-		}},
-		{"redact", "[authorization, cookie, proxy-authorization]", listOf(fieldForm), "Fields of requests whose values are never written.", func(d *decoder, v value, l *Log) { names(&l.Redact, d, v) }},
-		{"fields", "", listOf(fieldForm), "Fields of requests that the access line carries.", func(d *decoder, v value, l *Log) { names(&l.Fields, d, v) }},
 	}}
 }
 

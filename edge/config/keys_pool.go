@@ -3,8 +3,6 @@ package config
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -176,7 +174,7 @@ func (d *decoder) endpoints(v value, u *Upstream) {
 
 func filterKeys() object[Filter] {
 	return object[Filter]{"filter", "A WebAssembly module that routes may name.", []key[Filter]{
-		{"wasm", "", pathForm, "The module.", func(d *decoder, v value, f *Filter) { f.Wasm, _ = d.path(v) }},
+		{"wasm", "", wasmForm, "The module.", func(d *decoder, v value, f *Filter) { f.Wasm = d.wasm(v) }},
 		{"config", "", form{words: "anything", schema: schema{}}, "What the module gets as its configuration: JSON of the value, or a text as it stands.",
 			func(d *decoder, v value, f *Filter) { f.Config = d.guestConfig(v) }},
 		{"memory", "32MB", sizeForm, "The most memory that one instance may have.", func(d *decoder, v value, f *Filter) { d.size(v, &f.Memory, 64<<10, 4<<30) }},
@@ -228,46 +226,11 @@ func (d *decoder) filterMap(v value, f *File) {
 	})
 }
 
-// checkNames reports the names that nothing defines.
-func (d *decoder) checkNames(f *File) {
-	var upstreams, filters []string
-	for _, u := range f.Upstreams {
-		upstreams = append(upstreams, u.Name)
+// hintUpstream says what to do about the name of an upstream that there is not.
+func hintUpstream(name string) string {
+	_, _, err := parseAddress(name)
+	if h, ok := errors.AsType[*hinted](err); ok && h.hint != "" {
+		return "an address needs a port: " + h.hint
 	}
-	for _, x := range f.Filters {
-		filters = append(filters, x.Name)
-	}
-	check := func(kind string, uses []use, have []string, hint func(string) string) {
-		known := make(map[string]bool, len(have))
-		for _, h := range have {
-			known[h] = true
-		}
-		slices.Sort(have)
-		missing := 0
-		for _, u := range uses {
-			if known[u.name] {
-				continue
-			}
-			shown := fmt.Sprintf("%q", shorten(u.name))
-			if d.reference(u.at) {
-				shown = "of the name in " + shorten(u.at.text)
-			}
-			p := d.errorf(u.at, "no %s %s%s", kind, shown, diag.Have(have))
-			// A hint looks at all names; nobody reads more than are shown.
-			if missing++; missing > diag.MaxShown {
-				continue
-			}
-			if p.Hint = diag.DidYouMean(u.name, have); p.Hint == "" && !d.reference(u.at) {
-				p.Hint = hint(u.name)
-			}
-		}
-	}
-	check("upstream", d.upstreamUses, upstreams, func(name string) string {
-		_, _, err := parseAddress(name)
-		if h, ok := errors.AsType[*hinted](err); ok && h.hint != "" {
-			return "an address needs a port: " + h.hint
-		}
-		return "define it under upstreams, or write an address like 127.0.0.1:3000"
-	})
-	check("filter", d.filterUses, filters, func(string) string { return "define it under filters" })
+	return "define it under upstreams, or write an address like 127.0.0.1:3000"
 }

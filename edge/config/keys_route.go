@@ -20,6 +20,7 @@ type draft struct {
 	aimed   bool    // something says where requests go, be it right or wrong
 
 	redirectAt value // what Redirect was made of
+	change     change
 }
 
 // target begins a new target, which replaces the one that was inherited.
@@ -30,20 +31,22 @@ func (r *draft) target(v value) {
 
 // routeKeys are the keys of a route that a site may have too.
 func (g *grammar) routeKeys() []key[draft] {
-	return []key[draft]{
-		{"to", "", targetForm, "The upstream that requests go to: its name under `upstreams`, or the address of its only endpoint.",
-			func(d *decoder, v value, r *draft) { r.target(v); r.To = Target{Upstream: d.target(v)} }},
-		{"redirect", "", or(anyText("a path or URL; `$1`, `{name}`, `{path}`, `{host}`, `{query}` insert parts of the request"), mapForm(g.redirect.section("to"))),
+	return append([]key[draft]{
+		{"to", "", targetForm, "The upstream that requests go to: its name under `upstreams`, or the address of its only endpoint. Or a function.",
+			func(d *decoder, v value, r *draft) { r.target(v); r.To = d.target(v) }},
+		{"function", "", functionForm, "The function that answers. `hello@3` is version 3 of it, whichever is current.",
+			func(d *decoder, v value, r *draft) { r.target(v); r.To = d.function(v) }},
+		{"redirect", "", or(anyText("a path or URL; `$1`, `{name}`, `{path}`, `{host}`, `{query}` insert parts of the request"), mapForm(g.redirect.section().either("to", "map"))),
 			"Answers with another place to go to. As a text it is the place, and the status is 308.",
 			func(d *decoder, v value, r *draft) { r.target(v); r.Redirect, r.redirectAt = d.redirect(v), v }},
 		{"respond", "", or(numberForm(200, 599), mapForm(g.respond.section())), "A fixed answer. As a number it is the status of an answer without content.",
 			func(d *decoder, v value, r *draft) { r.target(v); r.Respond = d.respond(v) }},
-		{"split", "", freeForm("upstreams", percentForm), "Divides requests among upstreams. The shares add up to 100%; an arm of 0% keeps those who were assigned to it and gets nobody new.",
+		{"split", "", freeForm("targets", percentForm), "Divides requests among arms, which are upstreams, addresses, or functions like `function:hello`. The shares add up to 100%; an arm of 0% keeps those who were assigned to it and gets nobody new.",
 			func(d *decoder, v value, r *draft) { r.target(v); r.Split = d.split(v) }},
-		{"by", "cookie", or(scalarForm("`cookie` (our own), `cookie NAME`, `header NAME`, `client` (its address) or `chance`", `^((cookie|header) +\S+|cookie|client|chance)$`), mapForm(g.by.section("kind"))),
-			"What decides to which arm of the split a request belongs, so that the same visitor stays on the same side.",
+		{"by", "cookie", or(scalarForm("`cookie` (our own), `cookie NAME`, `header NAME`, `client` (its address), `chance` or `filter`", `^((cookie|header) +\S+|cookie|client|chance|filter)$`), mapForm(g.by.section("kind"))),
+			"What decides to which arm of the split a request belongs, so that the same visitor stays on the same side. A filter of the route can choose on any split, by the request field X-Sluice-Arm; `filter` leaves it to that, and to chance where no filter does.",
 			func(d *decoder, v value, r *draft) { r.by = d.by(v); r.byAt = &v }},
-		{"filters", "", listOf(nameForm), "Filters that every request meets, in this order. A route's come after its site's; `none` drops those.",
+		{"filters", "", listOf(pinnedForm), "Filters that every request meets, in this order. A route's come after its site's; `none` drops those. `auth@3` is version 3 of the filter's module, whichever is current.",
 			func(d *decoder, v value, r *draft) { d.filters(v, &r.Filters) }},
 		{"cache", "off", or(switchForm, durationForm, mapForm(g.cache.section())), "Whether answers are stored. `on` goes by the fields of the answer (RFC 9111); a duration does too, and is how long an answer is fresh that says nothing of it.",
 			func(d *decoder, v value, r *draft) { d.cache(v, &r.Cache) }},
@@ -68,7 +71,7 @@ func (g *grammar) routeKeys() []key[draft] {
 		{"retry", "1 time on connect", or(offForm, scalarForm("a sentence: `N times on connect`", `^[0-9]+ times?( on connect)?$`), mapForm(g.retry.section())),
 			"How often a request is sent to another endpoint when the connection to the one before could not be made.",
 			func(d *decoder, v value, r *draft) { d.retry(v, &r.Retry) }},
-	}
+	}, g.changeKeys()...)
 }
 
 func redirectKeys() object[Redirect] {
@@ -76,6 +79,8 @@ func redirectKeys() object[Redirect] {
 		{"to", "", anyText("a path or URL with insertions"), "The place.", func(d *decoder, v value, r *Redirect) {
 			r.To, _ = d.text(v, "a path or URL")
 		}},
+		{"map", "", pathForm, "Instead of `to`, a file of pairs: each line is `PATH TARGET` or `PATH TARGET STATUS`, where PATH is that of a match and TARGET is like `to`; `#` begins a comment. What no line matches goes on to the next route.",
+			func(d *decoder, v value, r *Redirect) { r.Map, _ = d.path(v) }},
 		{"status", "308", wordNumbers(301, 302, 303, 307, 308), "The status code: 301 and 308 are for good, 302, 303 and 307 for now; 307 and 308 keep the method.",
 			func(d *decoder, v value, r *Redirect) {
 				d.number(v, &r.Status, 301, 308)
@@ -138,8 +143,8 @@ func retryKeys() object[Retry] {
 
 func byKeys() object[By] {
 	return object[By]{"by", "What decides to which arm a request belongs.", []key[By]{
-		{"kind", "", wordForm("cookie", "header", "client", "chance"), "A cookie, a field of the request, the client's address, or chance.", func(d *decoder, v value, b *By) {
-			word(d, v, &b.Kind, []string{"cookie", "header", "client", "chance"}, []ByKind{OwnCookie, ByHeader, ByClient, ByChance})
+		{"kind", "", wordForm("cookie", "header", "client", "chance", "filter"), "A cookie, a field of the request, the client's address, chance, or a filter of the route.", func(d *decoder, v value, b *By) {
+			word(d, v, &b.Kind, []string{"cookie", "header", "client", "chance", "filter"}, []ByKind{OwnCookie, ByHeader, ByClient, ByChance, ByFilter})
 		}},
 		{"name", "", fieldForm, "The name of the cookie or the field. Without it a cookie is our own.", func(d *decoder, v value, b *By) {
 			b.Name, _ = d.text(v, "a name")
@@ -147,24 +152,30 @@ func byKeys() object[By] {
 	}}
 }
 
-// target reads the name of an upstream, or the address of one that it thereby
-// implies, and returns its name.
-func (d *decoder) target(v value) string {
-	s, ok := d.text(v, "an upstream or an address")
+// target reads where requests go: a function, an upstream, or the address of one
+// that it thereby implies.
+func (d *decoder) target(v value) Target {
+	s, ok := d.text(v, "an upstream, an address or a function")
 	if !ok {
-		return ""
+		return Target{}
+	}
+	if name, ok := strings.CutPrefix(s, "function:"); ok {
+		return d.functionTarget(v, name)
 	}
 	if !strings.Contains(s, ":") {
 		if !isResource(s) {
-			d.wants(v, "the name of an upstream or an address")
-			return ""
+			p := d.wants(v, "the name of an upstream or an address")
+			if strings.Contains(s, "@") && !d.reference(v) {
+				p.Hint = "functions have versions, upstreams have not: write function:" + shorten(s)
+			}
+			return Target{}
 		}
 		d.upstreamUses = append(d.upstreamUses, use{v, s})
-		return s
+		return Target{Upstream: s}
 	}
 	e := newEndpoint(d.place(v))
 	if !d.address(v, s, &e) {
-		return ""
+		return Target{}
 	}
 	name := e.Address
 	if e.Network == "unix" {
@@ -179,7 +190,7 @@ func (d *decoder) target(v value) string {
 		u.Implied, u.Endpoints = true, []Endpoint{e}
 		d.implied = append(d.implied, u)
 	}
-	return name
+	return Target{Upstream: name}
 }
 
 func (d *decoder) redirect(v value) *Redirect {
@@ -188,7 +199,18 @@ func (d *decoder) redirect(v value) *Redirect {
 		r.To, _ = d.text(v, "a path or URL")
 		return r
 	}
-	d.need(v, d.grammar.redirect.decode(d, v, r), "to")
+	have := d.grammar.redirect.decode(d, v, r)
+	if have == nil {
+		return r
+	}
+	_, to := have["to"]
+	pairs, both := have["map"]
+	switch {
+	case !to && !both:
+		d.errorf(v, "to is missing").Hint = "write to, or map for a file of pairs"
+	case to && both:
+		d.errorf(pairs, "to and map exclude each other").Hint = "make a route of its own for the other"
+	}
 	return r
 }
 
@@ -206,8 +228,36 @@ func (d *decoder) respond(v value) *Respond {
 	return r
 }
 
-// framing are the fields of an answer that are the engine's to set.
-var framing = []string{"connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+// framing are the fields of an answer or request that are the engine's to set.
+var framing = []string{"connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+
+// fieldName checks the name of a field that somebody wants to change.
+func (d *decoder) fieldName(v value, name string) bool {
+	lower := strings.ToLower(name)
+	switch {
+	case d.reference(v) && (!isToken(name) || slices.Contains(framing, lower)):
+		d.errorf(v, "%s is no name of a field that can be changed", d.quote(v))
+	case !isToken(name):
+		d.errorf(v, "%q is no name of a field", shorten(name))
+	case lower == "host":
+		d.errorf(v, "the field %s is set by the proxy itself", name).Hint = "which host is asked for says host: keep, upstream or a name"
+	case slices.Contains(framing, lower):
+		d.errorf(v, "the field %s is set by the proxy itself", name)
+	default:
+		return true
+	}
+	return false
+}
+
+// fieldValue reads the value of a field.
+func (d *decoder) fieldValue(v value) (string, bool) {
+	s, ok := d.text(v, "a text")
+	if ok && strings.IndexFunc(s, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) >= 0 {
+		d.errorf(v, "a field cannot hold control characters") // RFC 9110, section 5.5
+		return "", false
+	}
+	return strings.Trim(s, " \t"), ok
+}
 
 // fields reads names with their values, or lists of values.
 func (d *decoder) fields(v value) []Pair {
@@ -217,22 +267,12 @@ func (d *decoder) fields(v value) []Pair {
 	}
 	var out []Pair
 	d.each(v, func(name string, k, child value) {
-		switch {
-		case !isToken(name):
-			d.errorf(k, "%q is no name of a field", shorten(name))
-			return
-		case slices.Contains(framing, strings.ToLower(name)):
-			d.errorf(k, "the field %s is set by the proxy itself", name)
+		if !d.fieldName(k, name) {
 			return
 		}
 		for _, item := range child.list() {
-			s, ok := d.text(item, "a text")
-			switch {
-			case !ok:
-			case strings.IndexFunc(s, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) >= 0:
-				d.errorf(item, "a field cannot hold control characters") // RFC 9110, section 5.5
-			default:
-				out = append(out, Pair{name, strings.Trim(s, " \t")})
+			if s, ok := d.fieldValue(item); ok {
+				out = append(out, Pair{name, s})
 			}
 		}
 	})
@@ -242,12 +282,12 @@ func (d *decoder) fields(v value) []Pair {
 func (d *decoder) split(v value) *Split {
 	s := &Split{Place: d.place(v)}
 	if v.kind != mapping {
-		d.wants(v, "a map of upstreams to percentages")
+		d.wants(v, "a map of targets to percentages")
 		return s
 	}
 	before, sum := d.problems.Len(), 0.0
 	d.each(v, func(name string, k, child value) {
-		a := Arm{Place: d.place(k), Name: name, Target: Target{Upstream: d.target(k)}}
+		a := Arm{Place: d.place(k), Name: name, Target: d.target(k)}
 		if text, ok := d.text(child, "a percentage like 5%"); ok {
 			share, err := parsePercent(text)
 			if err != nil {
@@ -273,14 +313,18 @@ func (d *decoder) by(v value) By {
 	if v.kind == mapping {
 		d.need(v, d.grammar.by.decode(d, v, &b), "kind")
 	} else {
-		s, ok := d.text(v, "cookie, cookie NAME, header NAME, client or chance")
+		const what = "cookie, cookie NAME, header NAME, client, chance or filter"
+		s, ok := d.text(v, what)
 		if !ok {
 			return b
 		}
-		parsed, err := split.ParseBy(strings.Join(words(s), " "))
-		if err != nil {
-			d.wants(v, "cookie, cookie NAME, header NAME, client or chance").Hint =
-				diag.DidYouMean(s, []string{"cookie", "client", "chance"})
+		s = strings.Join(words(s), " ")
+		parsed, err := split.ParseBy(s)
+		switch {
+		case s == "filter":
+			return By{Kind: ByFilter}
+		case err != nil:
+			d.wants(v, what).Hint = diag.DidYouMean(s, []string{"cookie", "client", "chance", "filter"})
 			return b
 		}
 		kinds := map[split.Kind]ByKind{split.OwnCookie: OwnCookie, split.Cookie: ByCookie, split.Header: ByHeader, split.Client: ByClient, split.Chance: ByChance}
@@ -307,18 +351,23 @@ func (d *decoder) by(v value) By {
 func (d *decoder) filters(v value, to *[]FilterUse) {
 	out := slices.Clip(*to)
 	for _, item := range d.few(v) {
-		name, ok := d.text(item, "the name of a filter")
+		s, ok := d.text(item, "the name of a filter")
 		switch {
 		case !ok:
-		case name == "none":
+			continue
+		case s == "none":
 			out = nil
-		case slices.Contains(out, FilterUse{Name: name}):
-			d.problems.Warnf(d.place(item), "the filter %s runs twice", d.quote(item))
-			fallthrough
-		default:
-			d.filterUses = append(d.filterUses, use{item, name})
-			out = append(out, FilterUse{Name: name})
+			continue
 		}
+		name, version, ok := d.pinned(item, s, "filter")
+		if !ok {
+			continue
+		}
+		if slices.ContainsFunc(out, func(u FilterUse) bool { return u.Name == name }) {
+			d.problems.Warnf(d.place(item), "the filter %s runs twice", d.quote(item))
+		}
+		d.filterUses = append(d.filterUses, use{item, name})
+		out = append(out, FilterUse{name, version})
 	}
 	*to = out
 }

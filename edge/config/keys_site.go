@@ -29,12 +29,12 @@ func (g *grammar) siteKeys() object[siteDraft] {
 	for _, k := range g.settings {
 		keys = append(keys, key[siteDraft]{k.name, k.def, k.form, k.doc, func(d *decoder, v value, s *siteDraft) { k.set(d, v, &s.draft) }})
 	}
-	return object[siteDraft]{"site", "What a host answers with. As a text it is the upstream of all its requests. Beside the keys of its own a site has those of a route, for all its routes: " +
+	return object[siteDraft]{"site", "What a host answers with. As a text it is the target of all its requests. Beside the keys of its own a site has those of a route, for all its routes: " +
 		"a route's value replaces the site's, and its filters come after the site's.", keys}
 }
 
 func (g *grammar) routeObject() object[draft] {
-	return object[draft]{"route", "What to do with a request that matches. As a text it is `to`. Exactly one of `to`, `redirect`, `respond` and `split` says where requests go, unless the site does.", append([]key[draft]{
+	return object[draft]{"route", "What to do with a request that matches. As a text it is `to`. Exactly one of `to`, `function`, `redirect`, `respond` and `split` says where requests go, unless the site does.", append([]key[draft]{
 		{"name", "the match", nameForm, "A short name for the command line, the API and metrics.",
 			func(d *decoder, v value, r *draft) { d.nameOf(v, &r.Name) }},
 		{"when", "", mapForm(g.when.section()), "What a request must be like beyond method and path.",
@@ -84,7 +84,7 @@ func (d *decoder) sites(v value, f *File, base Settings) {
 		s.draft.Settings = base
 		if child.kind == scalar {
 			s.draft.target(child)
-			s.draft.To = Target{Upstream: d.target(child)}
+			s.draft.To = d.target(child)
 		} else {
 			if child.kind == null {
 				d.errorf(k, "the site says nothing").Hint = "write an upstream or an address behind it, like 127.0.0.1:3000"
@@ -117,6 +117,7 @@ func (k siteKey) name() string {
 // site makes the routes of a site whose keys have been read.
 func (d *decoder) site(v value, s *siteDraft) {
 	d.oneTarget(v, &s.draft)
+	d.settleChange(&s.draft, change{})
 	s.Settings = s.draft.Settings
 	base := s.draft
 	base.targets = nil
@@ -148,6 +149,9 @@ func (d *decoder) site(v value, s *siteDraft) {
 	}
 	everything := slices.ContainsFunc(s.Routes, func(r Route) bool {
 		m := r.Match
+		if r.Redirect != nil && r.Redirect.Map != "" {
+			return false // what no line matches goes on
+		}
 		return m.Path == "/" && len(m.Methods) == 0 && len(m.When.Header)+len(m.When.Query)+len(m.When.Cookie) == 0
 	})
 	switch {
@@ -155,26 +159,28 @@ func (d *decoder) site(v value, s *siteDraft) {
 	case base.aimed:
 		r := base
 		r.Place, r.Match = s.Place, Match{Path: "/"}
-		d.finish(&r)
+		d.finish(&r, base.change)
 		s.Routes = append(s.Routes, r.Route)
 	case s.routes == nil:
-		d.errorf(v, "the site has no routes and does not say where requests go").Hint = "write routes, or one of to, redirect, respond and split"
+		d.errorf(v, "the site has no routes and does not say where requests go").Hint = "write routes, or one of to, function, redirect, respond and split"
 	case len(s.routes.entries) == 0:
 		d.errorf(*s.routes, "the site has no routes")
 	}
+	d.checkSiteStrip(s)
 	d.nameRoutes(s)
 }
 
 // route reads one route of the match k.
 func (d *decoder) route(k, v value, r *draft) {
-	byAt := r.byAt
+	byAt, inherited := r.byAt, r.change
 	switch v.kind {
 	case scalar:
 		r.target(v)
-		r.To = Target{Upstream: d.target(v)}
+		r.To = d.target(v)
 	case mapping:
 		d.grammar.route.decode(d, v, r)
 		d.oneTarget(v, r)
+		d.settleChange(r, inherited)
 	case null:
 		if !r.aimed {
 			d.errorf(k, "the route says nothing").Hint = "write an upstream or an address behind it, like 127.0.0.1:3000"
@@ -185,21 +191,26 @@ func (d *decoder) route(k, v value, r *draft) {
 	}
 	switch {
 	case v.kind == mapping && !r.aimed:
-		d.errorf(v, "the route does not say where requests go").Hint = "write one of to, redirect, respond and split"
+		d.errorf(v, "the route does not say where requests go").Hint = "write one of to, function, redirect, respond and split"
 	case r.byAt != byAt && r.Split == nil && len(r.targets) < 2:
 		d.errorf(*r.byAt, "by needs a split")
 	}
-	d.finish(r)
+	d.finish(r, inherited)
 }
 
-// finish completes a route that is its own from now on.
-func (d *decoder) finish(r *draft) {
+// finish completes a route that is its own from now on. Inherited is what its site
+// says of paths.
+func (d *decoder) finish(r *draft, inherited change) {
 	if r.Split != nil {
 		s := *r.Split
 		s.By = r.by
 		r.Split = &s
+		if s.By.Kind == ByFilter && len(r.Filters) == 0 {
+			d.problems.Warnf(r.Place, "the arm is left to a filter, and the route has none: all of it is chance").Hint = "write filters, or by: chance"
+		}
 	}
 	d.checkRedirect(r)
+	d.checkChange(r, inherited)
 }
 
 // oneTarget reports a second target in one map.

@@ -87,6 +87,8 @@ func TestSchemaForms(t *testing.T) {
 	route := "sites: { example.com: { routes: { /: { to: \"127.0.0.1:1\", %s } } } }"
 	site := "sites: { example.com: { to: \"127.0.0.1:1\", %s } }"
 	file := "sites: { example.com: \"127.0.0.1:1\" }\n%s"
+	bare := "sites: { example.com: { routes: { /: { %s } } } }\nfunctions: { hello: { wasm: uploaded } }\nfilters: { auth: { wasm: uploaded } }"
+	log := "sites: { example.com: \"127.0.0.1:1\" }\nlog: { access: %s }"
 	for _, c := range []struct {
 		in, value string
 		want      bool
@@ -112,7 +114,6 @@ func TestSchemaForms(t *testing.T) {
 		{route, "when: { header: { X: 1 } }", true},
 		{route, "when: { country: NO }", false},
 		{route, "name: a b", false},
-		{route, "function: hello", false},
 		{site, "aliases: www.example.com", true},
 		{site, "routes: { /x: 127.0.0.1:1, /y: ~, /z: [\"a:1\", { when: { query: { v: 1 } }, to: \"b:2\" }] }", true},
 		{site, "routes: { /x: { when: { query: { v: 2 } }, redirect: /y }, /z: { respond: 404 } }", true},
@@ -130,6 +131,54 @@ func TestSchemaForms(t *testing.T) {
 		{file, "filters: { a: { wasm: a.wasm, config: [1, { b: ~ }] } }", true},
 		{file, "filters: { a: { wasm: a.wasm, abi: x } }", false},
 		{file, "version: 1", true},
+		{file, "include: []", true},
+		{file, "include: { a: b }", false},
+		{file, "functions: { a: { wasm: a.wasm, env: { A: 1, B: yes }, args: [a, 1], memory: 1GB, timeout: 1s, concurrency: 7 } }", true},
+		{file, "functions: { a: { wasm: uploaded, args: x } }", true},
+		{file, "functions: { a: { env: { A: b } } }", false},
+		{file, "functions: { a: a.wasm }", false},
+		{file, "functions: { a: { wasm: a, concurrency: 0 } }", false},
+		{file, "functions: { a: { wasm: a, every: 5m } }", false},
+		{file, "trust: 10.0.0.0/8", true},
+		{file, "trust: [127.0.0.1, \"::1\", \"2001:db8::/32\", \"::ffff:10.0.0.0/104\"]", true},
+		{file, "trust: [example.com]", false},
+		{file, "metrics: 127.0.0.1:2025", true},
+		{file, "metrics: { listen: \"127.0.0.1:2025\" }", true},
+		{file, "metrics: {}", false},
+		{log, "{ file: a.log }", true},
+		{log, "{ format: combined }", true},
+		{log, "{ file: a.log, format: common, rotate: 1MB or 1h, keep: 3, compress: no }", true},
+		{log, "{ file: a.log, rotate: { size: 1MB, age: 1d }, keep: 0 }", true},
+		{log, "{ file: a.log, rotate: off }", true},
+		{log, "{ file: a.log, rotate: daily at noon }", false},
+		{log, "{ file: a.log, keep: all }", false},
+		{log, "a.log", false},
+		{bare, "function: hello", true},
+		{bare, "function: hello@3, filters: [auth@1, auth@2]", true},
+		{bare, "to: \"function:hello@3\"", true},
+		{bare, "function: hello@0", false},
+		{bare, "function: \"a b\"", false},
+		{bare, "function: hello, filters: auth@x", false},
+		{bare, "split: { \"function:hello\": 100% }, by: filter, filters: auth", true},
+		{bare, "split: { \"function:hello\": 100% }, by: { kind: filter }", true},
+		{bare, "redirect: { map: a.txt }", true},
+		{bare, "redirect: { map: a.txt, status: 301 }", true},
+		{bare, "redirect: { map: a.txt, to: /x }", false},
+		{bare, "redirect: { status: 301 }", false},
+		{route, "strip: /api", true},
+		{route, "strip: api", false},
+		{route, "strip: /api/", false},
+		{route, "add-prefix: /v2", true},
+		{route, "rewrite: \"/x{path}?{query}\"", true},
+		{route, "host: upstream, rewrite-answers: no, log: off", true},
+		{route, "host: [a]", false},
+		{route, "rewrite-answers: often", false},
+		{route, "log: stdout", false},
+		{route, "fields: { request: { set: { X-A: 1 }, add: { X-B: [a, b] }, remove: X-C }, response: { remove: [Server] } }", true},
+		{route, "fields: { request: { set: { X-A: [a] } } }", false},
+		{route, "fields: { response: { remove: [\"a b\"] } }", false},
+		{route, "fields: { set: { X-A: 1 } }", false},
+		{site, "strip: /api, fields: { response: { set: { X-A: 1 } } }, log: no", true},
 		{file, "version: 2", false},
 	} {
 		src := fmt.Sprintf(c.in, c.value)
@@ -214,6 +263,8 @@ func TestReferenceDefaults(t *testing.T) {
 	plain["upstream"] = "sites: { x: a }\nupstreams: { a: { endpoints: 'a:1', %s } }"
 	plain["connections"] = "sites: { x: a }\nupstreams: { a: { endpoints: 'a:1', connections: { %s } } }"
 	plain["endpoint"] = "sites: { x: a }\nupstreams: { a: [{ address: 'a:1', %s }] }"
+	plain["function"] = "sites: { x: function:f }\nfunctions: { f: { wasm: f.wasm, %s } }"
+	plain["access log"] = "sites: { x: { respond: 200 } }\nlog: { access: { file: a.log, %s } }"
 	plain["filter"] = "sites: { x: { respond: 200, filters: f } }\nfilters: { f: { wasm: f.wasm, %s } }"
 
 	// What stands there is a description, not a value.
@@ -239,6 +290,9 @@ func TestReferenceDefaults(t *testing.T) {
 			if !ok {
 				t.Errorf("no file to try the default of %s.%s in", s.name, k.name)
 				continue
+			}
+			if s.name == "access log" && k.name == "file" {
+				in = strings.Replace(in, "file: a.log, ", "", 1)
 			}
 			with := parse(t, fmt.Sprintf(in, k.name+": "+k.def))
 			without := parse(t, strings.Replace(fmt.Sprintf(in, ""), ", }", " }", 1))
