@@ -82,12 +82,18 @@ func Handle(f Filter) {
 		enableFeatures(uint32(f.Features))
 	}
 	if f.Configure != nil {
-		config := read(getConfig)
-		if err := f.Configure([]byte(config)); err != nil {
+		if err := f.Configure([]byte(read(getConfig))); err != nil {
 			panic("configuration: " + err.Error())
 		}
 	}
 }
+
+// Log logs a message. The host may want none of its level; see [Logs].
+func Log(l Level, message string) { logMessage(int32(l), message) }
+
+// Logs reports whether the host wants messages of a level, for those that are
+// costly to make.
+func Logs(l Level) bool { return logEnabled(int32(l)) != 0 }
 
 //go:wasmexport handle_request
 func handleRequest() uint64 {
@@ -186,7 +192,5 @@ func (imports) write(k kind, p []byte) {
 	writeBody(uint32(k), unsafe.Pointer(unsafe.SliceData(p)), uint32(len(p)))
 }
 
-func (imports) status() int                 { return int(getStatusCode()) }
-func (imports) setStatus(code int)          { setStatusCode(uint32(code)) }
-func (imports) log(l Level, message string) { logMessage(int32(l), message) }
-func (imports) logs(l Level) bool           { return logEnabled(int32(l)) != 0 }
+func (imports) status() int        { return int(getStatusCode()) }
+func (imports) setStatus(code int) { setStatusCode(uint32(code)) }

@@ -15,8 +15,6 @@ type host interface {
 	write(kind, []byte)
 	status() int
 	setStatus(int)
-	log(Level, string)
-	logs(Level) bool
 }
 
 // kind says which fields or content is meant, as in the ABI.

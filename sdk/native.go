@@ -4,8 +4,10 @@ package sdk
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,6 +17,15 @@ import (
 // Handle does nothing: a program that is no module runs its filters behind
 // [Middleware].
 func Handle(Filter) {}
+
+// Log logs a message, to [slog.Default].
+func Log(l Level, message string) { slog.Log(context.Background(), slogLevel(l), message) }
+
+// Logs reports whether messages of a level are logged.
+func Logs(l Level) bool { return slog.Default().Enabled(context.Background(), slogLevel(l)) }
+
+// slogLevel is the level of the same name: slog's are four apart.
+func slogLevel(l Level) slog.Level { return slog.Level(4 * l) }
 
 // Middleware returns next behind the filter f, as a module's host would run it.
 // It is for a filter's tests, with net/http/httptest: all content is held in
@@ -154,12 +165,16 @@ func (n *native) text(t text) string {
 func (n *native) setText(t text, v string) {
 	n.changing(requestFields)
 	if t == method {
+		if !isToken(v) { // RFC 9110, section 9.1
+			panic(fmt.Sprintf("sdk: %q is not a method", v))
+		}
 		n.request.Method = v
 		return
 	}
 	u, err := url.ParseRequestURI(v)
-	if err != nil {
-		panic("sdk: " + err.Error())
+	// RFC 9112, section 3.2.1.
+	if err != nil || v[0] != '/' || strings.ContainsFunc(v, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '#' }) {
+		panic(fmt.Sprintf("sdk: %q is not an encoded path and query", v))
 	}
 	n.request.URL, n.request.RequestURI = u, v
 }
@@ -202,28 +217,64 @@ func (n *native) values(k kind, name string) []string {
 }
 
 func (n *native) setField(k kind, name, value string) {
-	n.changing(k)
+	if !n.changes(k, name, value) {
+		return
+	}
 	if isHost(k, name) {
 		n.request.Host = value
 		return
 	}
 	n.fields(k).Set(name, value)
-	if k == responseFields && !n.after {
-		n.namesUsed = append(n.namesUsed, http.CanonicalHeaderKey(name))
-	}
+	n.use(k, name)
 }
 
 func (n *native) addField(k kind, name, value string) {
-	n.changing(k)
+	if !n.changes(k, name, value) {
+		return
+	}
+	if isHost(k, name) {
+		n.request.Host = value
+		return
+	}
 	n.fields(k).Add(name, value)
 }
 
 func (n *native) delField(k kind, name string) {
-	n.changing(k)
-	n.fields(k).Del(name)
+	if n.changes(k, name, "") {
+		n.fields(k).Del(name)
+		n.use(k, name)
+	}
+}
+
+// use notes that the filter decides about a field of the response that is to
+// come.
+func (n *native) use(k kind, name string) {
 	if k == responseFields && !n.after {
 		n.namesUsed = append(n.namesUsed, http.CanonicalHeaderKey(name))
 	}
+}
+
+// framed are the fields that follow from the message: changes are ignored.
+var framed = []string{"Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Proxy-Connection", "Upgrade", "Te"}
+
+// changes panics where the change of a field would trap, and reports whether it
+// is made.
+func (n *native) changes(k kind, name, value string) bool {
+	n.changing(k)
+	if !isToken(name) { // RFC 9110, section 5.1
+		panic(fmt.Sprintf("sdk: %q is not a field name", name))
+	}
+	if strings.ContainsAny(value, "\r\n\x00") { // RFC 9110, section 5.5
+		panic(fmt.Sprintf("sdk: the value of %q has a CR, LF or NUL in it", name))
+	}
+	return !slices.Contains(framed, http.CanonicalHeaderKey(name))
+}
+
+// isToken reports whether s is a token (RFC 9110, section 5.6.2).
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
+		return c <= ' ' || c >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, c)
+	})
 }
 
 func (n *native) read(k kind, p []byte) (int, bool) {
@@ -260,8 +311,8 @@ func (n *native) status() int { return n.code }
 
 func (n *native) setStatus(code int) {
 	n.changing(responseFields)
+	if code < 200 || code > 999 {
+		panic(fmt.Sprintf("sdk: %d is not the status of a final response", code))
+	}
 	n.code, n.codeSet = code, true
 }
-
-func (n *native) log(Level, string) {}
-func (n *native) logs(Level) bool   { return false }

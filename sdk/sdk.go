@@ -1,7 +1,8 @@
-// Package sdk is the guest side of http-wasm in Go: with it a filter is a few
-// functions, and a module is built by the Go toolchain alone:
+// Package sdk is for filters in Go: modules of the http-wasm ABI, which see each
+// request, may change it or answer it, and see the response. With it a filter is a
+// few functions, and its module is built by the Go toolchain alone:
 //
-//	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o filter.wasm
+//	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o greet.wasm
 //
 // A filter registers itself when its module is initialised, and has an empty
 // main:
@@ -15,28 +16,40 @@
 //
 //	func main() {}
 //
+// Each exchange gets an instance of the module as it was after its
+// initialisation: what a filter keeps in variables lasts for one exchange, and
+// what it prepares in Configure is there in each. To compile a regular expression
+// belongs there.
+//
+// What is not allowed traps: the exchange is answered with 502, or goes on as if
+// the filter were not there, as on-error in sluice.yaml says. A panic is a trap,
+// too, and its message is logged.
+//
 // Built for any other system the same filter runs natively, behind [Middleware],
 // so that its tests are ordinary tests.
+//
+// Package config reads a filter's configuration. Package function is for functions,
+// which do nothing but answer.
 package sdk
-
-import "io"
 
 // Filter is what a module does. Nil functions do nothing.
 type Filter struct {
 	// Features are what the filter needs in every exchange.
 	Features Features
 
-	// Configure is given the filter's configuration once, before any exchange. An
-	// error keeps the module from being used.
+	// Configure is given the filter's configuration once, before any exchange: the
+	// string that stands under config in sluice.yaml, or the JSON of any other
+	// value; nothing if there is none. Package config reads JSON. An error keeps the
+	// module from being used, and is shown to who uploads it.
 	Configure func(config []byte) error
 
 	// Request sees a request before the next handler. A nil Request lets it go on.
-	Request func(x *Exchange) Verdict
+	Request func(*Exchange) Verdict
 
 	// Response sees the response of the next handler, also that to its failure. It
 	// may change the response only with the feature BufferResponse. It is not
 	// called after Stop.
-	Response func(x *Exchange)
+	Response func(*Exchange)
 }
 
 // Features are what a host does only if asked.
@@ -76,25 +89,6 @@ type Exchange struct {
 	failed bool
 }
 
-// Request is a request.
-type Request struct {
-	Fields   Fields // Host is among them
-	Trailers Fields
-	Body     Body
-
-	host host
-}
-
-// Response is a response. Before the next handler it is what the filter wants it
-// to be.
-type Response struct {
-	Fields   Fields
-	Trailers Fields
-	Body     Body
-
-	host host
-}
-
 func newExchange(h host) *Exchange {
 	return &Exchange{
 		host:     h,
@@ -118,11 +112,12 @@ func (x *Exchange) Answer(status int, text string) Verdict {
 	return Stop
 }
 
-// Log logs a message, if the host wants messages of its level.
-func (x *Exchange) Log(level Level, message string) {
-	if x.host.logs(level) {
-		x.host.log(level, message)
-	}
+// Redirect makes a response that names another place to go to, with the status
+// 301, 302, 303, 307 or 308, and returns Stop.
+func (x *Exchange) Redirect(status int, location string) Verdict {
+	x.Response.SetStatus(status)
+	x.Response.Fields.Set("Location", location)
+	return Stop
 }
 
 // Level is how important a message is.
@@ -135,84 +130,3 @@ const (
 	Warn
 	Error
 )
-
-// Method returns the request's method.
-func (r *Request) Method() string { return r.host.text(method) }
-
-// SetMethod changes the request's method.
-func (r *Request) SetMethod(v string) { r.host.setText(method, v) }
-
-// URI returns the path and query, encoded.
-func (r *Request) URI() string { return r.host.text(uri) }
-
-// SetURI changes path and query.
-func (r *Request) SetURI(v string) { r.host.setText(uri, v) }
-
-// Proto returns the version of HTTP that the client speaks: "HTTP/2.0".
-func (r *Request) Proto() string { return r.host.text(proto) }
-
-// Client returns the client's address and port.
-func (r *Request) Client() string { return r.host.text(client) }
-
-// Status returns the status.
-func (r *Response) Status() int { return r.host.status() }
-
-// SetStatus changes the status.
-func (r *Response) SetStatus(code int) { r.host.setStatus(code) }
-
-// Fields are the field lines of a message's head, or its trailers. Names compare
-// without regard to case.
-type Fields struct {
-	host host
-	kind kind
-}
-
-// Names returns the names, in lower case, each once.
-func (f Fields) Names() []string { return f.host.names(f.kind) }
-
-// Get returns the first value of name, or "".
-func (f Fields) Get(name string) string {
-	if v := f.Values(name); len(v) > 0 {
-		return v[0]
-	}
-	return ""
-}
-
-// Values returns the values of name, one a line.
-func (f Fields) Values(name string) []string { return f.host.values(f.kind, name) }
-
-// Set replaces all lines of name by one.
-func (f Fields) Set(name, value string) { f.host.setField(f.kind, name, value) }
-
-// Add appends a line.
-func (f Fields) Add(name, value string) { f.host.addField(f.kind, name, value) }
-
-// Del removes all lines of name.
-func (f Fields) Del(name string) { f.host.delField(f.kind, name) }
-
-// Body is a message's content. The first Write replaces what was there.
-type Body struct {
-	host host
-	kind kind
-}
-
-// Read implements io.Reader. It fills p unless the content ends before.
-func (b Body) Read(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	n, last := b.host.read(b.kind, p)
-	if last {
-		return n, io.EOF
-	}
-	return n, nil
-}
-
-// Write implements io.Writer.
-func (b Body) Write(p []byte) (int, error) {
-	b.host.write(b.kind, p)
-	return len(p), nil
-}
-
-// WriteString implements io.StringWriter.
-func (b Body) WriteString(s string) (int, error) { return b.Write([]byte(s)) }

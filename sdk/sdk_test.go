@@ -1,8 +1,10 @@
 package sdk
 
 import (
+	"bytes"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -107,6 +109,94 @@ func TestValue(t *testing.T) {
 	}
 }
 
+// Fields that follow from the message are not a filter's business.
+func TestFramed(t *testing.T) {
+	f := Filter{Request: func(x *Exchange) Verdict {
+		x.Request.Fields.Set("Connection", "close")
+		x.Response.Fields.Set("content-length", "1000")
+		x.Response.Fields.Add("TE", "trailers")
+		return Next
+	}}
+	r := serve(t, f, httptest.NewRequest("GET", "/", nil))
+	if r.Header.Get("Content-Length") != "" || r.Header.Get("Te") != "" {
+		t.Errorf("%v", r.Header)
+	}
+}
+
+func TestURI(t *testing.T) {
+	f := func(uri, path, query string) {
+		t.Helper()
+		serve(t, Filter{Request: func(x *Exchange) Verdict {
+			if gotPath, gotQuery := x.Request.Path(), x.Request.Query(); gotPath != path || gotQuery != query {
+				t.Errorf("%s: got %q and %q, want %q and %q", uri, gotPath, gotQuery, path, query)
+			}
+			return Next
+		}}, httptest.NewRequest("GET", uri, nil))
+	}
+	f("/", "/", "")
+	f("/a%20b?c=d?e", "/a%20b", "c=d?e")
+	f("/a?", "/a", "")
+}
+
+func TestCookie(t *testing.T) {
+	f := func(name, want string, lines ...string) {
+		t.Helper()
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header["Cookie"] = lines
+		serve(t, Filter{Request: func(x *Exchange) Verdict {
+			if got := x.Request.Cookie(name); got != want {
+				t.Errorf("%q: got %q, want %q", lines, got, want)
+			}
+			return Next
+		}}, r)
+	}
+	f("sid", "")
+	f("sid", "1", "sid=1")
+	f("sid", "1", "a=b; sid=1; sid=2")
+	f("sid", "1=2", "a=b", "asid=0;sid=1=2 ")
+	f("sid", "", "sid; Sid=1; xsid=1")
+	f("", "", "a; b=c")
+}
+
+// A filter reads and chooses the arm in a field that origins see as well.
+func TestArm(t *testing.T) {
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("X-Sluice-Arm", "a")
+	h, err := Middleware(Filter{Request: func(x *Exchange) Verdict { x.Request.SetArm(x.Request.Arm() + "b"); return Next }}, nil,
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Header()["Got"] = r.Header["X-Sluice-Arm"] }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if got := w.Header()["Got"]; !slices.Equal(got, []string{"ab"}) {
+		t.Errorf("the origin got %q", got)
+	}
+}
+
+func TestRedirect(t *testing.T) {
+	r := serve(t, Filter{Request: func(x *Exchange) Verdict { return x.Redirect(303, "/there") }}, httptest.NewRequest("GET", "/", nil))
+	if r.StatusCode != 303 || r.Header.Get("Location") != "/there" || content(t, r) != "" {
+		t.Errorf("%d %v", r.StatusCode, r.Header)
+	}
+}
+
+func TestLog(t *testing.T) {
+	var out bytes.Buffer
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	slog.SetDefault(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	for _, l := range []Level{Debug, Info, Warn, Error} {
+		if Logs(l) != (l >= Warn) {
+			t.Errorf("Logs(%d) is %v", l, Logs(l))
+		}
+		Log(l, "seen")
+	}
+	if got := out.String(); strings.Count(got, "level=WARN msg=seen") != 1 || strings.Count(got, "level=ERROR msg=seen") != 1 || strings.Count(got, "\n") != 2 {
+		t.Errorf("logged %s", got)
+	}
+}
+
 func TestTraps(t *testing.T) {
 	f := func(what string, filter Filter) {
 		t.Helper()
@@ -119,6 +209,18 @@ func TestTraps(t *testing.T) {
 	}
 	f("a late request field", Filter{Features: BufferResponse, Response: func(x *Exchange) { x.Request.Fields.Set("a", "b") }})
 	f("a late response field", Filter{Response: func(x *Exchange) { x.Response.Fields.Set("a", "b") }})
+	request := func(f func(x *Exchange)) Filter {
+		return Filter{Request: func(x *Exchange) Verdict { f(x); return Next }}
+	}
+	f("a method of two words", request(func(x *Exchange) { x.Request.SetMethod("GET /") }))
+	f("an empty method", request(func(x *Exchange) { x.Request.SetMethod("") }))
+	f("a relative URI", request(func(x *Exchange) { x.Request.SetURI("a") }))
+	f("an absolute URI", request(func(x *Exchange) { x.Request.SetURI("http://example.org/") }))
+	f("a URI that is not encoded", request(func(x *Exchange) { x.Request.SetURI("/a b") }))
+	f("a URI with a fragment", request(func(x *Exchange) { x.Request.SetURI("/a#b") }))
+	f("a field name with a colon", request(func(x *Exchange) { x.Request.Fields.Set("a:", "b") }))
+	f("a field of two lines", request(func(x *Exchange) { x.Response.Fields.Add("a", "b\r\nc: d") }))
+	f("an interim status", request(func(x *Exchange) { x.Response.SetStatus(103) }))
 	f("a trailer without its feature", Filter{Request: func(x *Exchange) Verdict { x.Request.Trailers.Set("a", "b"); return Next }})
 }
 

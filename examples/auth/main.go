@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sluice-edge/sluice/sdk"
+	"github.com/sluice-edge/sluice/sdk/config"
 )
 
 func init() {
@@ -34,8 +34,8 @@ func (a *auth) filter() sdk.Filter {
 	return sdk.Filter{Configure: a.configure, Request: a.request}
 }
 
-func (a *auth) configure(config []byte) error {
-	if err := json.Unmarshal(config, a); err != nil {
+func (a *auth) configure(data []byte) error {
+	if err := config.Unmarshal(data, a); err != nil {
 		return err
 	}
 	if len(a.Keys) == 0 && a.Secret == "" {
@@ -54,7 +54,7 @@ func (a *auth) request(x *sdk.Exchange) sdk.Verdict {
 	f.Del("X-User") // only we say who somebody is
 	user, err := a.user(f.Get("X-Api-Key"), f.Get("Authorization"), time.Now())
 	if err != nil {
-		x.Log(sdk.Debug, "refused: "+err.Error())
+		sdk.Log(sdk.Debug, "refused: "+err.Error())
 		x.Response.Fields.Set("WWW-Authenticate", `Bearer realm="sluice"`)
 		return x.Answer(401, "401 Unauthorized\n")
 	}

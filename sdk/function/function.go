@@ -62,6 +62,7 @@ type Request struct {
 	Host   string // as the client calls us, with the port if it is named: "example.org"
 	Proto  string // that the client speaks: "HTTP/2.0"
 	Client string // IP address
+	ID     string // of the request, as the access log has it
 	Fields Fields // of the head; the lines of a name are one, joined by ", "
 
 	// Body is the content. It ends with io.EOF; any other error says that it is
@@ -103,6 +104,8 @@ func newRequest(env []string, body io.Reader) *Request {
 			r.Proto = v
 		case "REMOTE_ADDR":
 			r.Client = v
+		case "REQUEST_ID":
+			r.ID = v
 		case "CONTENT_TYPE":
 			r.Fields.lines = append(r.Fields.lines, line{"Content-Type", v})
 		case "CONTENT_LENGTH":

@@ -148,14 +148,11 @@ func (f *Fields) Del(name string) {
 	f.lines = kept
 }
 
-// oneLine returns value with a space for what would end the line. RFC 9110,
-// section 5.5: CR, LF and NUL are refused or replaced.
+// oneLine returns value with a space for each control character, which could end
+// the line. RFC 9110, section 5.5: they are refused or replaced.
 func oneLine(value string) string {
-	if !strings.ContainsAny(value, "\r\n\x00") {
-		return value
-	}
 	return strings.Map(func(c rune) rune {
-		if c == '\r' || c == '\n' || c == 0 {
+		if c < ' ' && c != '\t' || c == 0x7f {
 			return ' '
 		}
 		return c

@@ -39,7 +39,7 @@ func configure(config []byte) error {
 func request(x *sdk.Exchange) sdk.Verdict {
 	counter++
 	r := &x.Request
-	x.Log(sdk.Warn, "seen "+r.URI())
+	sdk.Log(sdk.Warn, "seen "+r.URI())
 	switch r.URI() {
 	case "/next":
 		b, err := io.ReadAll(r.Body)
