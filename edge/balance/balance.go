@@ -4,6 +4,7 @@ package balance
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -141,6 +142,38 @@ func (b *Balancer) pick(skip *Set, backups bool) int {
 		b.current[best] -= total
 	}
 	return best
+}
+
+// Order returns the members in the order in which Pick would choose them for one
+// request, each after those before it have failed, and those in later after all
+// others. It chooses none.
+func (b *Balancer) Order(later *Set) []int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	current := slices.Clone(b.current)
+	order := make([]int, 0, len(b.members))
+	var failed Set
+	for len(order) < len(b.members) {
+		skip := &Set{}
+		skip.CopyFrom(&failed)
+		for i := range b.members {
+			if later.Has(i) {
+				skip.Add(i)
+			}
+		}
+		i := b.pick(skip, false)
+		if i < 0 {
+			i = b.pick(skip, true)
+		}
+		if i < 0 { // the others are through
+			later = nil
+			continue
+		}
+		failed.Add(i)
+		order = append(order, i)
+	}
+	copy(b.current, current)
+	return order
 }
 
 // Done says that a request to member i, which Pick has counted, is over.

@@ -9,7 +9,7 @@ import (
 
 // forward is a request that the store does not answer by itself.
 type forward struct {
-	stage  *stage
+	stage  *Stage
 	t      *state
 	key    []byte
 	hash   hash

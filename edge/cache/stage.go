@@ -9,9 +9,10 @@ import (
 
 // Stage returns the filter that answers from s and stores in it, by a route's
 // policy.
-func (s *Store) Stage(p Policy) edge.Filter { return &stage{s, p} }
+func (s *Store) Stage(p Policy) *Stage { return &Stage{s, p} }
 
-type stage struct {
+// Stage is the filter of a route. It may be used by many routes at once.
+type Stage struct {
 	store  *Store
 	policy Policy
 }
@@ -27,16 +28,14 @@ const (
 )
 
 // Filter implements [edge.Filter].
-func (s *stage) Filter(x *edge.Exchange, next edge.Handler) error {
+func (s *Stage) Filter(x *edge.Exchange, next edge.Handler) error {
 	req := &x.Request
-	switch {
-	case req.Upgrade != "":
+	switch offStore(req) {
+	case offUpgrade:
 		return next.Serve(x)
-	case req.Method != "GET" && req.Method != "HEAD":
+	case offMethod:
 		return s.pass(x, next)
-	case req.Body != nil || req.Fields.Has("If-Match") || req.Fields.Has("If-Unmodified-Since"):
-		// Content of a GET has no meaning that a cache knows (RFC 9110, section
-		// 9.3.1); these preconditions are the origin's (RFC 9111, section 4.3.2).
+	case offContent, offPrecondition:
 		return s.bypass(x, next, "bypass")
 	}
 	c := parseRequestControl(&req.Fields)
@@ -77,6 +76,31 @@ func (s *stage) Filter(x *edge.Exchange, next edge.Handler) error {
 	return f.serve(x, next)
 }
 
+// off is why a request has nothing to do with what is stored.
+type off uint8
+
+const (
+	onStore off = iota
+	offUpgrade
+	offMethod
+	offContent      // that of a GET has no meaning that a cache knows (RFC 9110, section 9.3.1)
+	offPrecondition // it is the origin's (RFC 9111, section 4.3.2)
+)
+
+func offStore(req *edge.Request) off {
+	switch {
+	case req.Upgrade != "":
+		return offUpgrade
+	case req.Method != "GET" && req.Method != "HEAD":
+		return offMethod
+	case req.Body != nil:
+		return offContent
+	case req.Fields.Has("If-Match") || req.Fields.Has("If-Unmodified-Since"):
+		return offPrecondition
+	}
+	return onStore
+}
+
 // refuses says why a stored response does not answer a request without asking the
 // origin: "" if it does (RFC 9111, section 4).
 func refuses(c *requestControl, m *meta, age time.Duration) string {
@@ -97,7 +121,7 @@ func refuses(c *requestControl, m *meta, age time.Duration) string {
 }
 
 // pass serves a method that no stored response answers.
-func (s *stage) pass(x *edge.Exchange, next edge.Handler) error {
+func (s *Stage) pass(x *edge.Exchange, next edge.Handler) error {
 	req := &x.Request
 	var safe bool // RFC 9110, section 9.2.1; GET and HEAD are not here
 	switch req.Method {
@@ -118,7 +142,7 @@ func (s *stage) pass(x *edge.Exchange, next edge.Handler) error {
 }
 
 // bypass serves an exchange that is not to touch the store.
-func (s *stage) bypass(x *edge.Exchange, next edge.Handler, reason string) error {
+func (s *Stage) bypass(x *edge.Exchange, next edge.Handler, reason string) error {
 	x.Record.Cache = recordBypass
 	if err := next.Serve(x); err != nil {
 		return err

@@ -94,6 +94,12 @@ func (r *Rollout) Deal() int {
 	return int(p.deal[turn%uint64(len(p.deal))])
 }
 
+// Next returns what Deal would, and deals nothing.
+func (r *Rollout) Next() int {
+	p := r.plan.Load()
+	return int(p.deal[r.turns.Load()%uint64(len(p.deal))])
+}
+
 // deal returns one cycle of the arms, interleaved as evenly as can be: after any
 // number of turns no arm is a whole turn away from its share. It is the
 // algorithm of R. Tijdeman, "The chairman assignment problem" (1980). The

@@ -55,10 +55,13 @@ const (
 	Client
 	// Chance deals every request an arm.
 	Chance
+	// Filter leaves the choice to the route's filters, see Override. What they
+	// leave alone is dealt an arm.
+	Filter
 )
 
 // ParseBy reads a By as it is written in the configuration: "cookie", "cookie
-// NAME", "header NAME", "client", "chance".
+// NAME", "header NAME", "client", "chance", "filter".
 func ParseBy(s string) (By, error) {
 	word, name, named := strings.Cut(s, " ")
 	name = strings.TrimSpace(name)
@@ -69,12 +72,14 @@ func ParseBy(s string) (By, error) {
 		return By{Kind: Client}, nil
 	case word == "chance" && !named:
 		return By{Kind: Chance}, nil
+	case word == "filter" && !named:
+		return By{Kind: Filter}, nil
 	case word == "cookie" && isToken(name):
 		return By{Cookie, name}, nil
 	case word == "header" && isToken(name):
 		return By{Header, name}, nil
 	}
-	return By{}, fmt.Errorf("unknown assignment %q; have %q, %q, %q, %q, %q", s, "cookie", "cookie NAME", "header NAME", "client", "chance")
+	return By{}, fmt.Errorf("unknown assignment %q; have %q, %q, %q, %q, %q, %q", s, "cookie", "cookie NAME", "header NAME", "client", "chance", "filter")
 }
 
 // String returns the By as ParseBy reads it.
@@ -88,6 +93,8 @@ func (b By) String() string {
 		return "client"
 	case Chance:
 		return "chance"
+	case Filter:
+		return "filter"
 	}
 	return "cookie"
 }

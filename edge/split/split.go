@@ -103,31 +103,51 @@ func (s *Split) Assign(x *edge.Exchange) (arm int, remember bool) {
 }
 
 func (s *Split) assign(x *edge.Exchange) (arm int, remember bool) {
+	how, arm, key := s.find(x)
+	switch how {
+	case remembered:
+		return arm, false
+	case hashed:
+		return s.rollout.Assign(key), false
+	}
+	return s.rollout.Deal(), s.by.Kind == OwnCookie
+}
+
+// how is how a visitor comes to an arm.
+type how uint8
+
+const (
+	dealt      how = iota
+	remembered     // by our own cookie
+	hashed
+)
+
+// find looks for what tells the visitor apart: the arm, or the key of its hash.
+func (s *Split) find(x *edge.Exchange) (by how, arm int, key uint64) {
 	switch s.by.Kind {
 	case OwnCookie:
 		if v, ok := x.Request.Fields.Cookie(s.cookie); ok {
 			for i := range s.arms {
 				if s.arms[i].token == v {
-					return i, false
+					return remembered, i, 0
 				}
 			}
 		}
 		// A newcomer, or one whose arm is gone.
-		return s.rollout.Deal(), true
 	case Cookie:
 		if v, ok := x.Request.Fields.Cookie(s.by.Name); ok && v != "" {
-			return s.rollout.Assign(rollout.Key(v)), false
+			return hashed, 0, rollout.Key(v)
 		}
 	case Header:
 		if v, ok := x.Request.Fields.Lookup(s.by.Name); ok && v != "" {
-			return s.rollout.Assign(rollout.Key(v)), false
+			return hashed, 0, rollout.Key(v)
 		}
 	case Client:
 		if x.Client != nil && x.Client.Addr.IsValid() {
-			return s.rollout.Assign(clientKey(x.Client.Addr.Addr())), false
+			return hashed, 0, clientKey(x.Client.Addr.Addr())
 		}
 	}
-	return s.rollout.Deal(), false
+	return dealt, 0, 0
 }
 
 func clientKey(a netip.Addr) uint64 {

@@ -3,6 +3,8 @@ package upstream
 import (
 	"sync/atomic"
 	"time"
+
+	"github.com/sluice-edge/sluice/edge"
 )
 
 // health passes over endpoints to which no connection can be made, so that one
@@ -37,11 +39,12 @@ func (h *health) admits(e *endpoint, now int64) bool {
 	return until == 0 || until <= now && e.until.CompareAndSwap(until, now+int64(h.pause))
 }
 
-// fails says that no connection to e could be made.
-func (h *health) fails(e *endpoint) {
+// fails says that no connection to e could be made, and what the failure was.
+func (h *health) fails(e *endpoint, kind edge.Kind) {
 	if h.pause == 0 {
 		return
 	}
+	e.failure.Store(uint32(kind))
 	if e.until.Swap(h.now()+int64(h.pause)) == 0 {
 		h.suspended.Add(1)
 	}

@@ -34,7 +34,9 @@ type endpoint struct {
 	transport Transport
 	requests  atomic.Uint64
 	errors    [kinds]atomic.Uint64
-	until     atomic.Int64 // see health
+	authority string        // what it is asked for where a request names no host
+	until     atomic.Int64  // see health
+	failure   atomic.Uint32 // edge.Kind of the last failure to connect
 }
 
 // kinds is the number of kinds of failure; ClientGone is the last.
@@ -54,6 +56,7 @@ func New(cfg Config, transport func(Endpoint) Transport) *Pool {
 		members[i] = balance.Member{Weight: e.Weight, Backup: e.Backup}
 		p.endpoints[i].Endpoint = e
 		p.endpoints[i].transport = transport(e)
+		p.endpoints[i].authority = e.Authority()
 	}
 	p.balance = balance.New(cfg.Balance, members)
 	p.sessions.New = func() any { return &session{pool: p, at: -1} }
@@ -92,7 +95,8 @@ func (s *session) leave() {
 }
 
 // Serve forwards x to an endpoint, and to another if the first cannot have seen
-// anything of the request.
+// anything of the request. A request without an authority asks each endpoint for
+// its own.
 func (p *Pool) Serve(x *edge.Exchange) error {
 	s := p.sessions.Get().(*session)
 	x.OnEnd(s) // before the transport's own, so that it runs after them
@@ -101,11 +105,15 @@ func (p *Pool) Serve(x *edge.Exchange) error {
 	if x.Limits.Retries != 0 {
 		retries = max(x.Limits.Retries, 0)
 	}
+	own := x.Request.Authority == ""
 	for try := 0; ; try++ {
 		s.at = p.pick(s)
 		s.last = s.at
 		e := &p.endpoints[s.at]
 		x.Record.Endpoint = e.Address
+		if own {
+			x.Request.Authority = e.authority
+		}
 		tries := x.Record.Tries
 		e.requests.Add(1)
 		err := e.transport.Serve(x)
@@ -124,7 +132,7 @@ func (p *Pool) Serve(x *edge.Exchange) error {
 			return err
 		}
 		if cannotConnect(failure.Kind) {
-			p.health.fails(e)
+			p.health.fails(e, failure.Kind)
 		}
 		if !failure.Retryable || try == retries {
 			return err
