@@ -35,6 +35,7 @@ var layers = map[string]int{
 	"edge/certs":       2,
 	"edge/listen":      2,
 	"edge/rollout":     2,
+	"filters/journal":  2,
 	"filters/registry": 2,
 	"filters/wasm":     2,
 
@@ -49,6 +50,9 @@ var layers = map[string]int{
 	"edge/upstream":  3,
 
 	"filters/httpwasm": 4,
+	"filters/wasi":     4,
+
+	"filters/function": 5,
 
 	"edge/config": 6,
 	"edge/server": 7,

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/filters/journal"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
@@ -45,11 +46,16 @@ type Config struct {
 	Start    time.Duration // of its running time until a fresh instance is initialised; default 1 s
 	Body     int64         // bytes of content held for it, of a request or of a response, read or written; default 1 MiB
 	Fields   int64         // bytes of fields that it may set in an exchange; default 64 KiB
-	OnError  Policy        // default Deny
+	OnError  Policy        // default Deny; a function's is Deny
 
-	LogBytes int          // what it may log in an exchange; default 4 KiB
-	LogLines int          // what it may log in a second, in all exchanges; default 100
-	Log      *slog.Logger // default: slog's
+	Env       []string      // NAME=value, for guests that import environ_get of WASI; default none
+	Instances int           // exchanges at once; beyond it they wait, for up to Wait; default: as many as InFlight has room for
+	Wait      time.Duration // how long an exchange waits for others; default: Timeout
+
+	LogBytes int              // what it may log in an exchange; default 4 KiB
+	LogLines int              // what it may log in a second, in all exchanges, if Journal is nil; default 100
+	Log      *slog.Logger     // default: slog's
+	Journal  *journal.Journal // takes what it logs; default: one of its own, that logs to Log
 }
 
 func (c *Config) setDefaults() {
@@ -70,12 +76,20 @@ func (c *Config) setDefaults() {
 	}
 }
 
+// role is what a guest is used as.
+type role string
+
+const (
+	asFilter   role = "filter"
+	asFunction role = "function"
+)
+
 // Filter is an [edge.Filter] that a guest implements.
 type Filter struct {
-	cfg    Config
-	pool   *wasm.Pool
-	guests limiter // of lines that guests log
-	own    limiter // of lines about failures
+	cfg  Config
+	role role
+	pool *wasm.Pool
+	log  *journal.Limiter // of lines about failures
 
 	calls    atomic.Uint64
 	skipped  atomic.Uint64
@@ -85,17 +99,22 @@ type Filter struct {
 
 // New makes a filter of a module, of which it keeps a reference of its own. It
 // makes one instance, to see that it can be initialised.
-func New(m *wasm.Module, cfg Config) (*Filter, error) {
+func New(m *wasm.Module, cfg Config) (*Filter, error) { return newGuests(m, cfg, asFilter) }
+
+func newGuests(m *wasm.Module, cfg Config, as role) (*Filter, error) {
 	if err := check(m); err != nil {
 		return nil, err
 	}
 	cfg.setDefaults()
-	f := &Filter{cfg: cfg}
-	f.cfg.Log = cfg.Log.With("filter", cfg.Name, "version", cfg.Version)
-	f.guests = limiter{log: f.cfg.Log, perSecond: cfg.LogLines}
-	f.own = limiter{log: f.cfg.Log, perSecond: 1}
+	log := cfg.Log.With(string(as), cfg.Name)
+	if cfg.Journal == nil {
+		cfg.Journal = journal.New(log, journal.Config{PerSecond: cfg.LogLines})
+	}
+	f := &Filter{cfg: cfg, role: as, log: journal.NewLimiter(log.With("version", cfg.Version), 1)}
 	pool, err := wasm.NewPool(m, wasm.Options{
-		Limits: wasm.Limits{Memory: cfg.Memory, InFlight: cfg.InFlight, Start: cfg.Start, Call: cfg.Timeout},
+		Limits: wasm.Limits{Memory: cfg.Memory, InFlight: cfg.InFlight, Instances: int64(cfg.Instances),
+			Wait: cfg.Wait, Start: cfg.Start, Call: cfg.Timeout},
+		Env:    cfg.Env,
 		Output: func(in *wasm.Instance, p []byte) { in.State.(*guest).print(p) },
 	})
 	if err != nil {
@@ -126,6 +145,9 @@ func Load(ctx context.Context, e *wasm.Engine, binary []byte, cfg Config) (*Filt
 	defer m.Close()
 	return New(m, cfg)
 }
+
+// Journal returns what takes what the guest logs.
+func (f *Filter) Journal() *journal.Journal { return f.cfg.Journal }
 
 // Close refuses further exchanges. What the filter holds is released when the
 // last exchange has left it.
@@ -203,12 +225,12 @@ func (g *guest) skips(err error) bool {
 	}
 	f := g.f
 	f.failures[w.Cause].Add(1)
-	g.x.Record.Filters[g.run].Failed = true
+	g.record().Failed = true
 	skip := f.cfg.OnError == Skip && !g.lossy()
 	if skip {
 		f.skipped.Add(1)
 	}
-	f.own.line(slog.LevelWarn, "filter failed", "cause", w.Cause.String(), "err", w, "skipped", skip, "id", g.x.Record.ID)
+	f.log.Log(slog.LevelWarn, string(f.role)+" failed", "cause", w.Cause.String(), "err", w, "skipped", skip, "id", g.x.Record.ID)
 	return skip
 }
 
@@ -218,8 +240,13 @@ func (g *guest) denial(err error, op string) error {
 	if !ok {
 		return err // of what the guest has read, not of the guest
 	}
-	e := &edge.Error{Kind: edge.FilterFailed, Op: "filter " + g.f.cfg.Name + ": " + op, Err: w}
+	e := &edge.Error{Kind: edge.FilterFailed, Op: string(g.f.role) + " " + g.f.cfg.Name + ": " + op, Err: w}
+	if g.f.role == asFunction {
+		e.Kind = edge.FunctionFailed
+	}
 	switch {
+	case w.Cause == wasm.Exhausted && g.f.role == asFunction:
+		e.Kind = edge.ConnectionLimitReached
 	case w.Cause == wasm.Exhausted || w.Cause == wasm.Closed:
 		e.Status = 503
 	case w.Cause == wasm.Oversized && g.phase == inRequest:

@@ -164,8 +164,16 @@ func (g *guest) restoreResponse() {
 
 // took adds to the time that the exchange's record shows for the filter.
 func (g *guest) took(d time.Duration) {
-	g.x.Record.Filters[g.run].Took += d
+	g.record().Took += d
 	g.f.took.Add(int64(d))
+}
+
+// record returns what the exchange's record says about the guest.
+func (g *guest) record() *edge.FilterRun {
+	if g.f.role == asFunction {
+		return &g.x.Record.Function
+	}
+	return &g.x.Record.Filters[g.run]
 }
 
 // end releases the instance.

@@ -203,24 +203,6 @@ func TestLog(t *testing.T) {
 	}
 }
 
-func TestLogRate(t *testing.T) {
-	l := limiter{perSecond: 2}
-	now := time.Now()
-	f := func(after time.Duration, ok bool, dropped int) {
-		t.Helper()
-		if o, d := l.admit(now.Add(after)); o != ok || d != dropped {
-			t.Errorf("after %v: %v, %d", after, o, d)
-		}
-	}
-	f(0, true, 0)
-	f(time.Millisecond, true, 0)
-	f(2*time.Millisecond, false, 0)
-	f(3*time.Millisecond, false, 0)
-	f(time.Second, true, 2)
-	f(time.Second, true, 0)
-	f(time.Second, false, 0)
-}
-
 func TestClose(t *testing.T) {
 	f := load(t, "hello", Config{})
 	x := request("GET", "/", nil, 0)

@@ -2,53 +2,10 @@ package httpwasm
 
 import (
 	"bytes"
-	"context"
 	"log/slog"
-	"sync"
-	"time"
+
+	"github.com/sluice-edge/sluice/filters/journal"
 )
-
-// limiter logs so many lines in a second, and then how many it has left out.
-type limiter struct {
-	log       *slog.Logger
-	perSecond int
-
-	mu      sync.Mutex // guards the following fields
-	window  time.Time  // when the current second began
-	lines   int        // logged in it
-	dropped int
-}
-
-func (l *limiter) line(level slog.Level, msg string, attrs ...any) {
-	ctx := context.Background()
-	if !l.log.Enabled(ctx, level) {
-		return
-	}
-	ok, dropped := l.admit(time.Now())
-	if dropped != 0 {
-		l.log.Warn("filter's log lines left out", "lines", dropped, "limit", l.perSecond)
-	}
-	if ok {
-		l.log.Log(ctx, level, msg, attrs...)
-	}
-}
-
-// admit counts a line. It returns whether the line may be logged, and how many
-// before it could not.
-func (l *limiter) admit(now time.Time) (ok bool, dropped int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if now.Sub(l.window) >= time.Second {
-		l.window, l.lines = now, 0
-		l.dropped, dropped = 0, l.dropped
-	}
-	if l.lines >= l.perSecond {
-		l.dropped++
-		return false, dropped
-	}
-	l.lines++
-	return true, dropped
-}
 
 // say logs a line of the guest's, within what it may log in an exchange.
 func (g *guest) say(level slog.Level, line string) {
@@ -63,7 +20,7 @@ func (g *guest) say(level slog.Level, line string) {
 	if g.x == nil && g.said == "" {
 		g.said = line
 	}
-	g.f.guests.line(level, "filter says", "text", line, "id", g.id())
+	g.f.cfg.Journal.Say(string(g.f.role)+" says", journal.Line{Level: level, Version: g.f.cfg.Version, ID: g.id(), Text: line})
 }
 
 // print takes what the guest writes to standard output and standard error, and

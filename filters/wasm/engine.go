@@ -79,8 +79,8 @@ func NewEngine(cfg Config) *Engine {
 // error, the compilation ends in its own time, keeps its slot until then, and is
 // thrown away.
 func (e *Engine) Compile(ctx context.Context, binary []byte, hosts ...*Host) (*Module, error) {
-	if int64(len(binary)) > e.cfg.Size {
-		return nil, fmt.Errorf("module is %d bytes, more than the %d allowed", len(binary), e.cfg.Size)
+	if err := e.checkSize(binary); err != nil {
+		return nil, err
 	}
 	k := key{digest: sha256.Sum256(binary)}
 	for _, h := range hosts {
@@ -108,6 +108,27 @@ func (e *Engine) Compile(ctx context.Context, binary []byte, hosts ...*Host) (*M
 		return nil, m.err
 	}
 	return m, nil
+}
+
+func (e *Engine) checkSize(binary []byte) error {
+	if int64(len(binary)) > e.cfg.Size {
+		return fmt.Errorf("module is %d bytes, more than the %d allowed", len(binary), e.cfg.Size)
+	}
+	return nil
+}
+
+// Inspect returns what is in a module without compiling it, and so without a
+// check of its code.
+func (e *Engine) Inspect(binary []byte) (*Info, error) {
+	if err := e.checkSize(binary); err != nil {
+		return nil, err
+	}
+	info, _, err := bound(binary, e.cfg.Tables)
+	if err != nil {
+		return nil, fmt.Errorf("not a valid WebAssembly module: %w", err)
+	}
+	info.Digest, info.Size = sha256.Sum256(binary), len(binary)
+	return info, nil
 }
 
 // enter returns the module of k with a reference for the caller, and whether the

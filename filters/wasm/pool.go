@@ -80,8 +80,8 @@ type Pool struct {
 	config wazero.ModuleConfig
 	start  string // the export that initialises an instance; "" for none
 	env    Environ
-	slots  budget // instances
-	budget budget // bytes
+	slots  budget       // instances
+	budget budget       // bytes
 	need   atomic.Int64 // bytes of memory that an instance is expected to come to
 
 	mu     sync.Mutex // guards the following fields

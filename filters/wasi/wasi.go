@@ -1,0 +1,172 @@
+// Package wasi runs WASI preview 1 commands as functions: handlers that answer
+// requests in the way of CGI (RFC 3875).
+//
+// Each request gets a fresh instance, in which _start runs once. The request's
+// head is in the environment, its content on standard input, and what the command
+// writes to standard output is a head and the content behind it. Standard error
+// goes to a journal.
+//
+// Content is handed on when there are 32 KiB of it, when the command waits, and
+// when 10 ms have passed since the last time. What a command has written when it
+// ends, and has not been handed on, is a response whose length is known, or an
+// error in place of it: nothing that a command that failed has written is passed
+// off as whole.
+package wasi
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/filters/journal"
+	"github.com/sluice-edge/sluice/filters/wasm"
+)
+
+// Config is a function's configuration.
+type Config struct {
+	Name    string   // also the command's first argument
+	Version int      // of the module
+	Env     []string // NAME=value, for every request; default none. See CheckEnv
+	Args    []string // after the name; default none
+
+	Memory      int64         // bytes that one instance's memory may have; default 128 MiB
+	InFlight    int64         // bytes of memory of all instances at once; beyond it requests wait, for up to Wait; default 1 GiB, at least Memory
+	Timeout     time.Duration // of the command's own time in a request: running and sleeping, not waiting for the client; default 10 s
+	Start       time.Duration // of the time to make an instance; default 1 s
+	Concurrency int           // requests at once; beyond it they wait, for up to Wait; default 100
+	Wait        time.Duration // how long a request waits for its turn, until it is answered with 503; default 1 s
+	HeaderBytes int           // bytes of the response's head; default 64 KiB
+
+	LogBytes int              // what it may write to standard error in a request; default 64 KiB
+	Log      *slog.Logger     // default: slog's
+	Journal  *journal.Journal // takes what it writes to standard error; default: one of its own, that logs to Log
+}
+
+func (c *Config) setDefaults() {
+	if c.Memory == 0 {
+		c.Memory = 128 << 20
+	}
+	if c.InFlight == 0 {
+		c.InFlight = max(1<<30, c.Memory)
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 10 * time.Second
+	}
+	if c.Concurrency == 0 {
+		c.Concurrency = 100
+	}
+	if c.Wait == 0 {
+		c.Wait = time.Second
+	}
+	if c.HeaderBytes == 0 {
+		c.HeaderBytes = 64 << 10
+	}
+	if c.LogBytes == 0 {
+		c.LogBytes = 64 << 10
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Journal == nil {
+		c.Journal = journal.New(c.Log.With("function", c.Name), journal.Config{})
+	}
+}
+
+// Function is an [edge.Handler] that a command implements.
+type Function struct {
+	cfg  Config
+	pool *wasm.Pool
+	env  wasm.Environ     // what every request has
+	log  *journal.Limiter // of lines about failures
+
+	calls    atomic.Uint64
+	took     atomic.Int64
+	failures [wasm.Causes]atomic.Uint64
+}
+
+// New makes a function of a module, of which it keeps a reference of its own.
+func New(m *wasm.Module, cfg Config) (*Function, error) {
+	if err := check(m); err != nil {
+		return nil, err
+	}
+	cfg.setDefaults()
+	f := &Function{cfg: cfg, log: journal.NewLimiter(cfg.Log.With("function", cfg.Name, "version", cfg.Version), 1)}
+	for _, kv := range cfg.Env {
+		name, value, _ := strings.Cut(kv, "=")
+		if err := CheckEnv(name, value); err != nil {
+			return nil, err
+		}
+		f.env.Add(name, value)
+	}
+	pool, err := wasm.NewPool(m, wasm.Options{
+		Limits: wasm.Limits{Memory: cfg.Memory, InFlight: cfg.InFlight, Instances: int64(cfg.Concurrency),
+			Wait: cfg.Wait, Start: cfg.Start, Call: cfg.Timeout},
+		Args: append([]string{cfg.Name}, cfg.Args...),
+		Command: &wasm.Command{
+			Environ: func(in *wasm.Instance) *wasm.Environ { return running(in).environ() },
+			Input:   func(in *wasm.Instance, p []byte) int { return running(in).read(p) },
+			Output:  func(in *wasm.Instance, p []byte) { running(in).write(p) },
+			Errors:  func(in *wasm.Instance, p []byte) { running(in).errors.Write(p) },
+			Sleep:   func(in *wasm.Instance) { running(in).sleep() },
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	f.pool = pool
+	// An instance that cannot be made is better found now.
+	in, err := pool.Get(nil, nil)
+	if err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("cannot be started: %w", err)
+	}
+	in.Close()
+	return f, nil
+}
+
+// Load compiles a module and makes a function of it.
+func Load(ctx context.Context, e *wasm.Engine, binary []byte, cfg Config) (*Function, error) {
+	m, err := Compile(ctx, e, binary)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	return New(m, cfg)
+}
+
+// Close refuses further requests. What the function holds is released when the
+// last request has ended.
+func (f *Function) Close() { f.pool.Close() }
+
+// Journal returns what takes the command's standard error.
+func (f *Function) Journal() *journal.Journal { return f.cfg.Journal }
+
+// Stats is what a function has done so far, and holds now.
+type Stats struct {
+	Calls     uint64              // requests
+	Failures  [wasm.Causes]uint64 // by cause; what is no valid response is Misused
+	Took      time.Duration       // of commands' own time
+	Instances int                 // now: requests that are being answered
+	Bytes     int64               // memory that instances hold now
+}
+
+// Stats returns the function's counters.
+func (f *Function) Stats() Stats {
+	s := Stats{
+		Calls:     f.calls.Load(),
+		Took:      time.Duration(f.took.Load()),
+		Instances: f.pool.Instances(),
+		Bytes:     f.pool.Bytes(),
+	}
+	for i := range s.Failures {
+		s.Failures[i] = f.failures[i].Load()
+	}
+	return s
+}
+
+// Serve implements [edge.Handler]: all of the request's path is PATH_INFO.
+func (f *Function) Serve(x *edge.Exchange) error { return f.ServeAt(x, "") }
