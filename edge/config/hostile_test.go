@@ -107,3 +107,31 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkParseRoutes reads a site of 10,000 routes, with all that a route can
+// say about the path.
+func BenchmarkParseRoutes(b *testing.B) {
+	var s strings.Builder
+	s.WriteString("sites:\n  example.com:\n    routes:\n")
+	for i := range 10_000 {
+		switch i % 4 {
+		case 0:
+			fmt.Fprintf(&s, "      /a%d/*: { to: shop, strip: /a%[1]d, add-prefix: /v2, host: upstream }\n", i)
+		case 1:
+			fmt.Fprintf(&s, "      /a%d/{id}: { to: shop, rewrite: \"/x/{id}?{query}\" }\n", i)
+		case 2:
+			fmt.Fprintf(&s, "      /a%d/*: { redirect: /b%[1]d/$1 }\n", i)
+		case 3:
+			fmt.Fprintf(&s, "      GET /a%d: { function: hello, fields: { response: { set: { X-A: b } } } }\n", i)
+		}
+	}
+	s.WriteString("upstreams: { shop: 10.0.0.1:80 }\nfunctions: { hello: { wasm: hello.wasm } }\n")
+	src := []byte(s.String())
+	b.SetBytes(int64(len(src)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if f, problems := Parse("sluice.yaml", src, world); f == nil {
+			b.Fatal(problems)
+		}
+	}
+}

@@ -118,8 +118,8 @@ type lister struct{ listed int }
 // hasWildcard reports whether a part of a pattern is compared, not just taken.
 func hasWildcard(s string) bool { return strings.ContainsAny(s, `*?[\`) }
 
-// match returns the paths that match an absolute pattern, sorted, and the
-// directories that were looked through. Without a wildcard that is the pattern,
+// match returns the paths that match an absolute pattern, sorted, and what was
+// looked through: directories, and what stands where one could. Without a wildcard that is the pattern,
 // be there a file or not. As in a shell, names that begin with a dot match what
 // begins with a dot only: editors and Kubernetes keep things there.
 func (g *lister) match(pattern string) (paths, dirs []string, err error) {
@@ -145,6 +145,7 @@ func (g *lister) match(pattern string) (paths, dirs []string, err error) {
 			case !wild:
 				next = append(next, path)
 			default:
+				dirs = append(dirs, dir)
 				if _, err := os.Stat(path); err == nil {
 					next = append(next, path)
 				}
@@ -176,6 +177,11 @@ func (g *lister) list(dir string) ([]string, error) {
 		return nil, fmt.Errorf("there are more than %d names in the directories that it is about", maxListed)
 	}
 	return names, nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // merge returns what the files say together: the main file's map, in which
@@ -261,6 +267,10 @@ func (f *File) Files() []string {
 	for _, pattern := range f.include {
 		_, dirs, _ := g.match(pattern) // what cannot be listed cannot be watched
 		for _, dir := range dirs {
+			// What is not there yet comes up in the directory above it.
+			for !isDir(dir) && dir != "/" {
+				dir = filepath.Dir(dir)
+			}
 			add(strings.TrimSuffix(dir, "/") + "/")
 		}
 	}
