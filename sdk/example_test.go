@@ -6,10 +6,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 
 	"github.com/sluice-edge/sluice/sdk"
-	"github.com/sluice-edge/sluice/sdk/config"
 )
 
 // try sends a request through a filter to an application that shows what it got.
@@ -39,37 +39,32 @@ func Example() {
 	// Output: 200 GET /a?b=c map[X-Greeting:[hello]]
 }
 
-// A filter that answers requests, as its configuration says.
+// A filter that answers requests, as its configuration says: a string, with a path
+// in each line. Package config reads JSON.
 func ExampleExchange_Answer() {
-	var settings struct {
-		Closed []string `json:"closed"`
-	}
+	var closed []string
 	f := sdk.Filter{
-		Configure: func(c []byte) error {
-			if err := config.Unmarshal(c, &settings); err != nil {
-				return err
-			}
-			if len(settings.Closed) == 0 {
-				return errors.New("closed names no path")
+		Configure: func(config []byte) error {
+			closed = strings.Fields(string(config))
+			if len(closed) == 0 {
+				return errors.New("no path is closed")
 			}
 			return nil
 		},
 		Request: func(x *sdk.Exchange) sdk.Verdict {
-			for _, path := range settings.Closed {
-				if x.Request.Path() == path {
-					return x.Answer(404, "nothing here\n")
-				}
+			if slices.Contains(closed, x.Request.Path()) {
+				return x.Answer(404, "nothing here\n")
 			}
 			return sdk.Next
 		},
 	}
-	try(f, `{"closed": ["/old"]}`, httptest.NewRequest("GET", "/old?a", nil))
-	try(f, `{"closed": ["/old"]}`, httptest.NewRequest("GET", "/new", nil))
-	try(f, `{"clsoed": ["/old"]}`, nil)
+	try(f, "/old\n/older\n", httptest.NewRequest("GET", "/old?a", nil))
+	try(f, "/old\n/older\n", httptest.NewRequest("GET", "/new", nil))
+	try(f, "", nil)
 	// Output:
 	// 404 nothing here
 	// 200 GET /new map[]
-	// json: unknown field "clsoed"
+	// no path is closed
 }
 
 // A filter that rewrites the content of responses. It holds it, up to the limit

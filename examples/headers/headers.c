@@ -1,30 +1,18 @@
-// Sets one field of each request and one of each response. The ABI is four
-// declarations, so nothing is included.
+// Sets one field of each request and one of each response.
 
-typedef unsigned int u32;
-typedef unsigned long long u64;
-
-#define IMPORT(name) __attribute__((import_module("http_handler"), import_name(name)))
-#define EXPORT(name) __attribute__((export_name(name)))
-
-enum { REQUEST = 0, RESPONSE = 1 };
-
-IMPORT("set_header_value")
-void set_header_value(u32 kind, const char *name, u32 name_len, const char *value, u32 value_len);
-
-#define SET(kind, name, value) set_header_value(kind, name, sizeof(name) - 1, value, sizeof(value) - 1)
+#include "sluice.h"
 
 // What is set of a response before there is one is set on the one that comes, so
 // nothing needs to be buffered.
-EXPORT("handle_request")
-u64 handle_request(void) {
-	SET(REQUEST, "X-Through", "sluice");
-	SET(RESPONSE, "X-Sluice-Filter", "headers");
-	return 1; // next
+SLUICE_EXPORT(handle_request)
+uint64_t handle_request(void) {
+	sluice_set_field(SLUICE_REQUEST, SLUICE_TEXT("X-Through"), SLUICE_TEXT("sluice"));
+	sluice_set_field(SLUICE_RESPONSE, SLUICE_TEXT("X-Sluice-Filter"), SLUICE_TEXT("headers"));
+	return SLUICE_NEXT;
 }
 
-EXPORT("handle_response")
-void handle_response(u32 ctx, u32 is_error) {
+SLUICE_EXPORT(handle_response)
+void handle_response(uint32_t ctx, uint32_t failed) {
 	(void)ctx;
-	(void)is_error;
+	(void)failed;
 }

@@ -1,0 +1,20 @@
+//go:build !wasip1
+
+package sdk
+
+import (
+	"embed"
+	"io/fs"
+)
+
+// A package's tests are not part of what others need of it, nor is this file.
+//
+//go:embed LICENSE sdk.go message.go host.go guest.go native.go
+//go:embed config/config.go function/function.go function/response.go function/native.go
+//go:embed c/sluice.h
+var source embed.FS
+
+// Source returns the files of this package, of those below it, and of the header
+// for C, as they lie in its directory: what a project needs that builds filters and
+// functions where this module cannot be fetched. sluice filter new writes it there.
+func Source() fs.FS { return source }

@@ -1,0 +1,63 @@
+package sdk
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Source has all that a guest is built of and nothing else.
+func TestSource(t *testing.T) {
+	var want []string
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && !strings.HasSuffix(path, "_test.go") && path != "source.go" {
+			want = append(want, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	err = fs.WalkDir(Source(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		got = append(got, path)
+		have, err := fs.ReadFile(Source(), path)
+		if err != nil {
+			return err
+		}
+		if lies, err := os.ReadFile(path); err != nil || !bytes.Equal(have, lies) {
+			t.Errorf("%s is not the file that lies here: %v", path, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// The licence is that of the whole.
+func TestLicense(t *testing.T) {
+	got, err := os.ReadFile("LICENSE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile(filepath.Join("..", "LICENSE"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("LICENSE differs from the one of the module")
+	}
+}
