@@ -153,6 +153,12 @@ func (l *List) Failed() bool {
 	return slices.ContainsFunc(l.problems, func(p Problem) bool { return p.Severity == Error })
 }
 
+// Warned reports whether there is a warning among the problems, for those who want
+// none.
+func (l *List) Warned() bool {
+	return slices.ContainsFunc(l.problems, func(p Problem) bool { return p.Severity == Warning })
+}
+
 // Err returns the list as an error if it has failed, else nil.
 func (l *List) Err() error {
 	if l.Failed() {

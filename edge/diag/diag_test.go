@@ -48,15 +48,15 @@ sluice.yaml:9:1: sites.x: beyond the end
 // TestFailed wants warnings not to fail anything.
 func TestFailed(t *testing.T) {
 	var l List
-	if l.Failed() || l.Err() != nil || l.String() != "" {
+	if l.Failed() || l.Warned() || l.Err() != nil || l.String() != "" {
 		t.Errorf("an empty list has failed")
 	}
 	l.Warnf(at(1, 1), "careful")
-	if l.Failed() || l.Err() != nil {
-		t.Errorf("a warning has failed")
+	if l.Failed() || !l.Warned() || l.Err() != nil {
+		t.Errorf("a warning has failed, or is not known")
 	}
 	l.Errorf(at(1, 1), "wrong")
-	if !l.Failed() || !errors.As(l.Err(), new(*List)) {
+	if !l.Failed() || !l.Warned() || !errors.As(l.Err(), new(*List)) {
 		t.Errorf("an error has not failed")
 	}
 }
