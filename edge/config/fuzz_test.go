@@ -22,6 +22,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(string(src))
 	}
 	for _, s := range []string{
+		"sites: {a: function:b@2}\nfunctions: {b: {wasm: uploaded}}", "log: {access: {file: x, rotate: 1MB or 1h}}", "sites: {a: {to: b:1, strip: /x, fields: {request: {remove: [A]}}}}",
 		"", "\ufeffsites: x", "- - - a", "a:\r\n  b:\r\n", "{a: [b: {c: d}]}", "[[", "? a", "--- |\n x", "%YAML 1.2\n---\n", "a: >-\n b\n\n c\n",
 		"sites: {a: {b}, c}", "{a:b:c: d}", "{:: :}", "{a:1: 2}", "{[a:b]: c}", "{a: 'b':c}", "a: !!binary x", "x: \"\\u0000\"", "sites:\n- a\n-\n", "null: ~\n~: 1\n",
 	} {
