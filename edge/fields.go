@@ -30,6 +30,9 @@ func (f *Fields) Len() int { return len(f.list) }
 // At returns the i-th field line.
 func (f *Fields) At(i int) Field { return f.list[i] }
 
+// SetAt replaces the value of the i-th field line.
+func (f *Fields) SetAt(i int, value string) { f.list[i].Value = value }
+
 // Get returns the first value of name, or "".
 func (f *Fields) Get(name string) string {
 	v, _ := f.Lookup(name)
