@@ -19,6 +19,9 @@ import (
 type Template struct {
 	parts []part
 	root  bool // a path on the same host
+	query bool // there is a ? in the text
+
+	floor string // of ParsePathTemplate: the directory that the text begins with
 }
 
 // part is a text, or what is inserted.
@@ -113,6 +116,41 @@ func ParseTemplate(s, path string) (Template, error) {
 	return t, nil
 }
 
+// ParsePathTemplate reads a template that makes paths, with a query behind a ? if
+// there is one. It begins with / or {path}.
+func ParsePathTemplate(s, path string) (Template, error) {
+	t, err := ParseTemplate(s, path)
+	switch {
+	case err != nil:
+		return Template{}, err
+	case !t.root:
+		return Template{}, fmt.Errorf("%q is a URL, and not a path", s)
+	case strings.Contains(s, "#"):
+		return Template{}, fmt.Errorf("path %q has a fragment, which is nobody's business but the client's", s)
+	}
+	text, _, _ := strings.Cut(s, "?")
+	switch {
+	case strings.Contains(text, "{query}"):
+		return Template{}, fmt.Errorf("path %q: {query} stands behind a ?", s)
+	case strings.Contains(text, "//"):
+		return Template{}, fmt.Errorf("path %q has an empty segment", s)
+	}
+	for segment := range strings.SplitSeq(text, "/") {
+		if dotSegment(segment) != 0 {
+			return Template{}, fmt.Errorf("path %q: %q is not a name, but a step to another path", s, segment)
+		}
+	}
+	if first := t.parts[0]; first.insert == nothing {
+		text, _, _ := strings.Cut(first.text, "?")
+		floor, err := Canonical(text[:strings.LastIndexByte(text, '/')+1], nil)
+		if err != nil {
+			return Template{}, fmt.Errorf("path %q: %w", s, err)
+		}
+		t.floor = floor.canonical
+	}
+	return t, nil
+}
+
 // inserted returns what a name in the template s stands for.
 func inserted(s, name string, p *pattern) (insert, error) {
 	switch {
@@ -156,6 +194,7 @@ func checkText(s, text string, authority bool) error {
 
 // text appends a literal part.
 func (t *Template) text(s string) {
+	t.query = t.query || strings.Contains(s, "?")
 	if n := len(t.parts); n > 0 && t.parts[n-1].insert == nothing {
 		t.parts[n-1].text += s
 	} else if s != "" {
@@ -169,20 +208,63 @@ func (t *Template) text(s string) {
 // run; unless it is very long it is made without allocating.
 func (t *Template) Expand(x *edge.Exchange, captures *Captures) string {
 	var memory [1024]byte
-	b := memory[:0]
+	b := t.expand(memory[:0], x, captures)
+	if t.root {
+		b = oneSlash(b)
+	}
+	return x.Concat(unsafe.String(unsafe.SliceData(b), len(b)))
+}
+
+// ExpandPath is Expand for a path that is to be asked for in place of the
+// request's, and a query if the template has one. The path is refused where what
+// the request inserts would lead, however it is read, out of the directory that
+// the template names, see [Canonical].
+func (t *Template) ExpandPath(x *edge.Exchange, captures *Captures) (path, query string, hasQuery bool, err error) {
+	path, query, hasQuery = strings.Cut(t.Expand(x, captures), "?")
+	if err := t.confined(x, captures, path); err != nil {
+		return "", "", false, err
+	}
+	return path, query, t.query, nil
+}
+
+// confined refuses a path that t has made if it, or one of the parts of the
+// request that are in it, climbs out of its directory.
+func (t *Template) confined(x *edge.Exchange, captures *Captures, path string) error {
+	if err := confined(x, path, t.floor); err != nil {
+		return err
+	}
+	if captures == nil {
+		return nil
+	}
+	for i := range captures.Len() {
+		_, value := captures.At(i)
+		if mayClimb(value) {
+			if err := confined(x, x.Concat("/", value), ""); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (t *Template) expand(b []byte, x *edge.Exchange, captures *Captures) []byte {
+	marks := inPath
 	for i := range t.parts {
 		p := &t.parts[i]
 		switch p.insert {
 		case nothing:
 			b = append(b, p.text...)
+			if strings.IndexByte(p.text, '?') >= 0 {
+				marks = inParameter
+			}
 		case capture:
 			value, _ := captures.Get(p.text)
-			b = appendEncoded(b, value, inPath)
+			b = appendEncoded(b, value, marks)
 		case wholePath:
 			if !strings.HasPrefix(x.Request.Path, "/") { // "*", of OPTIONS
 				b = append(b, '/')
 			}
-			b = appendEncoded(b, x.Request.Path, inPath)
+			b = appendEncoded(b, x.Request.Path, marks)
 		case host:
 			b = appendEncoded(b, Hostname(x.Request.Authority), inHost)
 		case query:
@@ -193,10 +275,7 @@ func (t *Template) Expand(x *edge.Exchange, captures *Captures) string {
 			}
 		}
 	}
-	if t.root {
-		b = oneSlash(b)
-	}
-	return x.Concat(unsafe.String(unsafe.SliceData(b), len(b)))
+	return b
 }
 
 // oneSlash makes the slashes that begin b one: to a browser what follows two is
@@ -215,7 +294,11 @@ const (
 	inHost  = "-._:[]"
 	inPath  = "-._~!$&'()*+,;=:@/%"
 	inQuery = inPath + "?"
-	inText  = inQuery + "#"
+
+	// In a query what is inserted stands for itself: it begins no parameter.
+	inParameter = "-._~!$'()*,:@/%?"
+
+	inText = inQuery + "#"
 )
 
 // plain reports whether c stands for itself where the characters of marks do.
