@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -252,11 +251,16 @@ func (d *decoder) fieldName(v value, name string) bool {
 // fieldValue reads the value of a field.
 func (d *decoder) fieldValue(v value) (string, bool) {
 	s, ok := d.text(v, "a text")
-	if ok && strings.IndexFunc(s, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) >= 0 {
+	if ok && hasControl(s) {
 		d.errorf(v, "a field cannot hold control characters") // RFC 9110, section 5.5
 		return "", false
 	}
 	return strings.Trim(s, " \t"), ok
+}
+
+// hasControl reports whether s holds what no field can.
+func hasControl(s string) bool {
+	return strings.IndexFunc(s, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) >= 0
 }
 
 // fields reads names with their values, or lists of values.
@@ -412,42 +416,4 @@ func (d *decoder) retry(v value, r *Retry) {
 		return
 	}
 	r.Times = times
-}
-
-// when reads the conditions of a match.
-func (d *decoder) when(v value, w *When) { d.grammar.when.decode(d, v, w) }
-
-func whenKeys() object[When] {
-	at := func(name, doc string, lower bool, where func(*When) *[]Pair) key[When] {
-		return key[When]{name, "", freeForm("names", textForm), doc, func(d *decoder, v value, w *When) {
-			*where(w) = d.conditions(v, lower)
-		}}
-	}
-	return object[When]{"when", "What a route asks of a request beyond method and path. A value is compared as it stands.", []key[When]{
-		at("header", "Fields and their values.", true, func(w *When) *[]Pair { return &w.Header }),
-		at("query", "Parameters of the query and their values.", false, func(w *When) *[]Pair { return &w.Query }),
-		at("cookie", "Cookies and their values.", false, func(w *When) *[]Pair { return &w.Cookie }),
-	}}
-}
-
-func (d *decoder) conditions(v value, lower bool) []Pair {
-	if v.kind != mapping {
-		d.wants(v, "a map of names to values")
-		return nil
-	}
-	if len(v.entries) > maxFew {
-		d.errorf(v, "there are %d conditions here, more than %d", len(v.entries), maxFew)
-		return nil
-	}
-	var out []Pair
-	d.each(v, func(name string, k, child value) {
-		if s, ok := d.text(child, "a text"); ok {
-			if lower {
-				name = strings.ToLower(name)
-			}
-			out = append(out, Pair{name, s})
-		}
-	})
-	slices.SortFunc(out, func(a, b Pair) int { return cmp.Compare(a.Name, b.Name) })
-	return out
 }
