@@ -1,34 +1,10 @@
-// Package accesslog writes one line of JSON for each exchange.
-//
-// The keys, of which those are left out that have nothing to say:
-//
-//	ts         when the request began: RFC 3339, UTC, milliseconds
-//	id         request id
-//	site       name of the site
-//	route      name of the route
-//	client_ip  address of the client
-//	method     of the request
-//	uri        path and query, as received
-//	proto      "HTTP/1.1", ...
-//	status     of the response
-//	why        short stable code of the outcome
-//	error      cause of a failure
-//	cache      what the cache did
-//	bytes_in   request content that was read
-//	bytes_out  response content that was delivered
-//	encoding   content coding that we applied
-//	ms         milliseconds: {"total", "filters", "upstream"}
-//	upstream   name of the upstream
-//	endpoint   its address that answered, or was tried last
-//	tries      requests sent upstream
-//	arm        of the route's split
-//	filters    milliseconds by filter: {"name@version": ms}
-//	tls        {"version", "kx"}
-//	fields     request fields that the configuration asks for
+// Package accesslog writes one line for each exchange: of JSON, in the formats
+// common and combined, or by a template. docs/reference/log.md has what lines say.
 package accesslog
 
 import (
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,12 +16,12 @@ import (
 // wait for the sink. What the sink does not take in time is dropped, counted and
 // reported.
 type Logger struct {
-	cfg    Config
-	fields atomic.Pointer[[]field]
-	wake   chan struct{} // something is pending
-	full   chan struct{} // enough is pending for a write
-	done   chan struct{} // closed by Close
-	over   chan struct{} // closed by the flusher when it has ended
+	cfg  Config
+	says atomic.Pointer[says]
+	wake chan struct{} // something is pending
+	full chan struct{} // enough is pending for a write
+	done chan struct{} // closed by Close
+	over chan struct{} // closed by the flusher when it has ended
 
 	mu      sync.Mutex // guards the following fields
 	pending []byte     // whole lines
@@ -55,7 +31,13 @@ type Logger struct {
 	failure error // of the last write
 }
 
-// field is a request field that lines carry.
+// says is what lines carry of fields.
+type says struct {
+	fields []field // in JSON
+	parts  []part  // of a template; nil: JSON
+}
+
+// field is a field that lines carry.
 type field struct {
 	name     string
 	redacted bool
@@ -85,16 +67,21 @@ func New(cfg Config) *Logger {
 	return l
 }
 
-// SetFields changes which request fields the lines carry from now on.
+// SetFields changes which request fields lines of JSON carry from now on, and of
+// which fields no line tells the value.
 func (l *Logger) SetFields(names, redact []string) {
-	fields := make([]field, len(names))
-	for i, name := range names {
-		fields[i].name = name
-		for _, r := range redact {
-			fields[i].redacted = fields[i].redacted || edge.EqualFold(name, r)
-		}
+	hidden := func(name string) bool {
+		return slices.ContainsFunc(redact, func(r string) bool { return edge.EqualFold(name, r) })
 	}
-	l.fields.Store(&fields)
+	s := says{fields: make([]field, len(names)), parts: slices.Clone(l.cfg.Format.parts)}
+	for i, name := range names {
+		s.fields[i] = field{name, hidden(name)}
+	}
+	for i := range s.parts {
+		f := &s.parts[i].field
+		f.redacted = hidden(f.name)
+	}
+	l.says.Store(&s)
 }
 
 // Log writes the line of x, which is over but whose enders have not all run. It
@@ -104,8 +91,13 @@ func (l *Logger) Log(x *edge.Exchange) {
 		return
 	}
 	buf := lines.Get().(*line)
-	e := encoder{b: buf.b[:0], maxValue: l.cfg.MaxValue}
-	e.exchange(x, time.Now(), *l.fields.Load())
+	s := l.says.Load()
+	e := encoder{b: buf.b[:0], maxValue: l.cfg.MaxValue, text: s.parts != nil}
+	if e.text {
+		e.template(x, time.Now(), s.parts)
+	} else {
+		e.object(x, time.Now(), s.fields)
+	}
 	l.write(e.b)
 	buf.b = e.b
 	if cap(buf.b) <= 64<<10 { // one long line shall not hold memory for ever

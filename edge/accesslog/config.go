@@ -9,9 +9,10 @@ import (
 // Config says where lines go, and how. The zero value of a field means its
 // default.
 type Config struct {
-	Output   io.Writer     // lines are written to it by one goroutine, many at a time. Default nil: there are no lines
-	Fields   []string      // names of request fields that lines carry, under "fields". Default none
-	Redact   []string      // those of Fields whose values are replaced by "[redacted]". Default none
+	Output   io.Writer     // lines are written to it by one goroutine, many at a time; a *File is rotated. Default nil: there are no lines
+	Format   Format        // what a line looks like. Default JSON
+	Fields   []string      // names of request fields that lines of JSON carry, under "fields". Default none
+	Redact   []string      // fields of requests and responses whose values are replaced by "[redacted]", in every format. Default none
 	Delay    time.Duration // how long a line waits for others at most. Default 100ms
 	Flush    int           // bytes pending after which lines do not wait. Default 64 KiB
 	Buffer   int           // bytes pending beyond which lines are dropped, because the output is too slow. Default 1 MiB

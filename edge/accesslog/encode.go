@@ -9,73 +9,83 @@ import (
 	"github.com/sluice-edge/sluice/edge"
 )
 
-// encoder appends JSON to b.
+// encoder appends to b.
 type encoder struct {
 	b        []byte
-	maxValue int // bytes of a string
+	maxValue int  // bytes of a string
+	text     bool // by a template; else JSON
 }
 
-// exchange appends the line of x.
-func (e *encoder) exchange(x *edge.Exchange, now time.Time, fields []field) {
+// object appends the line of x as JSON.
+func (e *encoder) object(x *edge.Exchange, now time.Time, fields []field) {
 	req, r := &x.Request, &x.Record
-	e.time(r.Start)
-	e.text(`,"id":`, r.ID)
-	e.text(`,"site":`, r.Site)
-	e.text(`,"route":`, r.Route)
+	e.b = append(e.b, `{"ts":"`...)
+	e.timestamp(r.Start)
+	e.b = append(e.b, '"')
+	e.member(`,"id":`, r.ID)
+	e.member(`,"site":`, r.Site)
+	e.member(`,"route":`, r.Route)
 	if x.Client != nil {
-		e.text(`,"client_ip":`, x.Record.ClientIP)
+		e.member(`,"client_ip":`, x.Record.ClientIP)
 	}
-	e.text(`,"method":`, r.Method)
+	e.member(`,"method":`, r.Method)
 	e.uri(r)
-	e.text(`,"proto":`, req.Proto)
+	e.member(`,"proto":`, req.Proto)
 	e.number(`,"status":`, int64(x.Response.Status))
-	e.text(`,"why":`, r.Why)
+	e.member(`,"why":`, r.Why)
 	if r.Err != nil {
-		e.text(`,"error":`, r.Err.Error())
+		e.member(`,"error":`, r.Err.Error())
 	}
-	e.text(`,"cache":`, r.Cache)
+	e.member(`,"cache":`, r.Cache)
 	e.number(`,"bytes_in":`, r.Received)
 	e.number(`,"bytes_out":`, r.Sent)
-	e.text(`,"encoding":`, r.Encoding)
+	e.member(`,"encoding":`, r.Encoding)
 	e.times(r, now)
-	e.text(`,"upstream":`, r.Upstream)
+	e.member(`,"upstream":`, r.Upstream)
 	if r.Endpoint != r.Upstream {
-		e.text(`,"endpoint":`, r.Endpoint)
+		e.member(`,"endpoint":`, r.Endpoint)
 	}
 	if r.Tries > 0 {
 		e.number(`,"tries":`, int64(r.Tries))
 	}
-	e.text(`,"arm":`, r.Arm)
+	e.member(`,"arm":`, r.Arm)
 	e.filters(r.Filters)
+	e.function(&r.Function)
 	if x.Client != nil && x.Client.TLS != nil {
 		e.tls(x.Client.TLS)
 	}
-	e.fields(&req.Fields, fields)
+	e.fields(req, fields)
 	e.b = append(e.b, '}', '\n')
 }
 
-// time appends RFC 3339 by hand: AppendFormat would read its layout for each line.
-func (e *encoder) time(t time.Time) {
+// timestamp appends RFC 3339 by hand: AppendFormat would read its layout for each
+// line.
+func (e *encoder) timestamp(t time.Time) {
 	t = t.UTC()
 	year, month, day := t.Date()
 	hour, minute, second := t.Clock()
 	ms := t.Nanosecond() / 1e6
-	e.b = append(e.b, `{"ts":"0000-00-00T00:00:00.000Z"`...)
-	digits := e.b[len(e.b)-len(`0000-00-00T00:00:00.000Z"`):]
-	two := func(at, n int) { digits[at], digits[at+1] = byte('0'+n/10%10), byte('0'+n%10) }
-	two(0, year/100)
-	two(2, year)
-	two(5, int(month))
-	two(8, day)
-	two(11, hour)
-	two(14, minute)
-	two(17, second)
-	two(20, ms/10)
-	digits[22] = byte('0' + ms%10)
+	const pattern = "0000-00-00T00:00:00.000Z"
+	e.b = append(e.b, pattern...)
+	b := e.b[len(e.b)-len(pattern):]
+	two(b[0:], year/100)
+	two(b[2:], year)
+	two(b[5:], int(month))
+	two(b[8:], day)
+	two(b[11:], hour)
+	two(b[14:], minute)
+	two(b[17:], second)
+	two(b[20:], ms/10)
+	b[22] = byte('0' + ms%10)
 }
 
-// text appends a member, unless its value is empty.
-func (e *encoder) text(key, value string) {
+// two writes the last two digits of n.
+func two(b []byte, n int) {
+	b[0], b[1] = byte('0'+n/10%10), byte('0'+n%10)
+}
+
+// member appends a member, unless its value is empty.
+func (e *encoder) member(key, value string) {
 	if value != "" {
 		e.b = append(e.b, key...)
 		e.quoted(value)
@@ -105,17 +115,25 @@ func (e *encoder) times(r *edge.Record, now time.Time) {
 	e.ms(now.Sub(r.Start))
 	if len(r.Filters) > 0 {
 		e.b = append(e.b, `,"filters":`...)
-		var sum time.Duration
-		for i := range r.Filters {
-			sum += r.Filters[i].Took
-		}
-		e.ms(sum)
+		e.ms(inFilters(r.Filters))
+	}
+	if r.Function.Name != "" {
+		e.b = append(e.b, `,"function":`...)
+		e.ms(r.Function.Took)
 	}
 	if r.Waited > 0 {
 		e.b = append(e.b, `,"upstream":`...)
 		e.ms(r.Waited)
 	}
 	e.b = append(e.b, '}')
+}
+
+// inFilters returns what all filters took.
+func inFilters(runs []edge.FilterRun) (sum time.Duration) {
+	for i := range runs {
+		sum += runs[i].Took
+	}
+	return sum
 }
 
 // ms appends d in milliseconds, to the microsecond.
@@ -142,25 +160,43 @@ func (e *encoder) filters(runs []edge.FilterRun) {
 		if ranBefore(runs[:i], f) {
 			continue
 		}
-		took := f.Took
-		for j := i + 1; j < len(runs); j++ {
-			if runs[j].Name == f.Name && runs[j].Version == f.Version {
-				took += runs[j].Took
-			}
-		}
 		if i > 0 {
 			e.b = append(e.b, ',')
 		}
 		e.b = append(e.b, '"')
 		e.escaped(f.Name, e.maxValue)
-		if f.Version != 0 {
-			e.b = append(e.b, '@')
-			e.b = strconv.AppendInt(e.b, int64(f.Version), 10)
-		}
+		e.version(f)
 		e.b = append(e.b, '"', ':')
-		e.ms(took)
+		e.ms(tookFrom(runs[i:], f))
 	}
 	e.b = append(e.b, '}')
+}
+
+// version appends @ and the version of f, unless f is built in.
+func (e *encoder) version(f *edge.FilterRun) {
+	if f.Version != 0 {
+		e.b = append(e.b, '@')
+		e.b = strconv.AppendInt(e.b, int64(f.Version), 10)
+	}
+}
+
+func (e *encoder) function(f *edge.FilterRun) {
+	if f.Name != "" {
+		e.b = append(e.b, `,"function":"`...)
+		e.escaped(f.Name, e.maxValue)
+		e.version(f)
+		e.b = append(e.b, '"')
+	}
+}
+
+// tookFrom returns what all runs of f took.
+func tookFrom(runs []edge.FilterRun, f *edge.FilterRun) (sum time.Duration) {
+	for i := range runs {
+		if runs[i].Name == f.Name && runs[i].Version == f.Version {
+			sum += runs[i].Took
+		}
+	}
+	return sum
 }
 
 func ranBefore(runs []edge.FilterRun, f *edge.FilterRun) bool {
@@ -173,62 +209,88 @@ func ranBefore(runs []edge.FilterRun, f *edge.FilterRun) bool {
 }
 
 func (e *encoder) tls(s *tls.ConnectionState) {
-	version := "other"
-	switch s.Version {
-	case tls.VersionTLS12:
-		version = "1.2"
-	case tls.VersionTLS13:
-		version = "1.3"
-	}
-	e.text(`,"tls":{"version":`, version)
+	e.member(`,"tls":{"version":`, tlsVersion(s))
 	if s.CurveID != 0 { // RSA key exchange has no group
-		e.text(`,"kx":`, s.CurveID.String())
+		e.member(`,"kx":`, s.CurveID.String())
 	}
 	e.b = append(e.b, '}')
 }
 
-// fields appends the request fields that are asked for and there. Several lines
-// of a name are one list (RFC 9110, section 5.3).
-func (e *encoder) fields(have *edge.Fields, want []field) {
+func tlsVersion(s *tls.ConnectionState) string {
+	switch s.Version {
+	case tls.VersionTLS12:
+		return "1.2"
+	case tls.VersionTLS13:
+		return "1.3"
+	}
+	return "other"
+}
+
+// fields appends the request fields that are asked for and there.
+func (e *encoder) fields(r *edge.Request, want []field) {
+	const open = `,"fields":{`
 	some := false
 	for i := range want {
-		w := &want[i]
-		lines := 0
-		rest := e.maxValue
-		for j := range have.Len() {
-			f := have.At(j)
-			if !edge.EqualFold(f.Name, w.name) {
-				continue
-			}
-			lines++
-			switch {
-			case lines > 1 && w.redacted:
-				continue
-			case lines > 1 && rest > 0:
-				e.b = append(e.b, ", "...)
-			case lines == 1 && some:
-				e.b = append(e.b, ',')
-			case lines == 1:
-				e.b = append(e.b, `,"fields":{`...)
-				some = true
-			}
-			if lines == 1 {
-				e.quoted(w.name)
-				e.b = append(e.b, ':', '"')
-			}
-			if w.redacted {
-				e.b = append(e.b, "[redacted]"...)
-			} else if rest > 0 {
-				rest = e.escaped(f.Value, rest)
-			}
+		before := len(e.b)
+		if some {
+			e.b = append(e.b, ',')
+		} else {
+			e.b = append(e.b, open...)
 		}
-		if lines > 0 {
-			e.b = append(e.b, '"')
+		e.quoted(want[i].name)
+		e.b = append(e.b, ':', '"')
+		if !e.field(&r.Fields, &want[i], r.Authority) {
+			e.b = e.b[:before]
+			continue
 		}
+		e.b = append(e.b, '"')
+		some = true
 	}
 	if some {
 		e.b = append(e.b, '}')
 	}
+}
+
+const redacted = "[redacted]"
+
+// field appends the inside of a string: the value of a field, if it is there.
+// Several lines are one list (RFC 9110, section 5.3). Host is never among the
+// fields: authority stands for it.
+func (e *encoder) field(have *edge.Fields, want *field, authority string) (found bool) {
+	rest := e.maxValue
+	for i := range have.Len() {
+		f := have.At(i)
+		switch {
+		case !edge.EqualFold(f.Name, want.name):
+			continue
+		case want.redacted:
+			e.b = append(e.b, redacted...)
+			return true
+		case found && rest > 0:
+			e.b = append(e.b, ", "...)
+		}
+		if rest > 0 {
+			rest = e.inside(f.Value, rest)
+		}
+		found = true
+	}
+	if found || authority == "" || !edge.EqualFold(want.name, "host") {
+		return found
+	}
+	if want.redacted {
+		authority = redacted
+	}
+	e.inside(authority, rest)
+	return true
+}
+
+// inside appends the inside of a string of at most room bytes, and returns how
+// much room is left; 0 after what had to be cut.
+func (e *encoder) inside(s string, room int) int {
+	if e.text {
+		return e.ascii(s, room)
+	}
+	return e.escaped(s, room)
 }
 
 func (e *encoder) quoted(s string) {
@@ -272,7 +334,6 @@ func (e *encoder) escaped(s string, room int) int {
 		case r == '"' || r == '\\':
 			e.b = append(e.b, '\\', byte(r))
 		case r < 0x20 || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029':
-			const hex = "0123456789abcdef"
 			e.b = append(e.b, '\\', 'u', hex[r>>12], hex[r>>8&15], hex[r>>4&15], hex[r&15])
 		default:
 			e.b = append(e.b, s[i:i+n]...)
