@@ -248,9 +248,10 @@ func TestLoad(t *testing.T) {
 // TestSecrets wants no value of the environment or a file in any message.
 func TestSecrets(t *testing.T) {
 	const secret = "s3cret"
+	told := secret // and what makes more values wrong
 	o := world
-	o.Env = func(string) (string, bool) { return secret, true }
-	o.ReadFile = func(string) ([]byte, error) { return []byte(secret), nil }
+	o.Env = func(string) (string, bool) { return told, true }
+	o.ReadFile = func(string) ([]byte, error) { return []byte(told), nil }
 	src, err := os.ReadFile("testdata/admin-secret.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -259,15 +260,26 @@ func TestSecrets(t *testing.T) {
 		string(src),
 		"sites: { a: env:X, b: { to: file:x, cache: env:X, body: env:X, timeout: env:X, retry: env:X, filters: env:X, aliases: 'env:X', name: env:X } }",
 		"sites: { a: { split: { x: env:X }, by: env:X } }\nupstreams: { x: env:X }\nlisten: { http: env:X }\ncompress: { prefer: env:X, types: env:X, level: env:X }\nversion: env:X\ntls: { min: env:X }",
+		"sites: { a: { function: env:X, host: env:X, strip: env:X, add-prefix: env:X, rewrite-answers: env:X, log: env:X } }",
+		"sites: { a: { to: 'b:1', rewrite: env:X, fields: { request: { remove: env:X, set: { Host: env:X } }, response: { remove: [env:X, 'env:'] } } } }\ntrust: [env:X, env:Y]\nmetrics: env:X\ninclude: env:X",
+		"sites: { a: { split: { 'function:f': 100% }, by: { kind: env:X }, filters: [env:X, 'f@env:X'] } }\nfunctions: { f: { wasm: env:X, memory: env:X, timeout: env:X, concurrency: env:X, env: { HTTP_X: env:X } } }",
+		"sites: { a: 'b:1' }\nlog: { access: { file: env:X, format: env:X, rotate: env:X, keep: env:X, compress: env:X } }",
+		"sites: { a: 'b:1' }\nlog: { access: env:X, errors: env:X }",
+		"sites: { a: { redirect: { map: env:X, to: env:X }, when: { header: { X: env:X } } } }",
 		"sites: { a: { redirect: env:X, routes: { /x: { respond: env:X }, /y: { redirect: { to: env:X, status: env:X } } } } }",
 	}
 	for _, s := range sources {
-		_, problems := Parse("sluice.yaml", []byte(s), o)
-		if problems.Len() == 0 {
-			t.Errorf("no problem in %s", s)
-		}
-		if strings.Contains(problems.String(), secret) {
-			t.Errorf("a secret is told:\n%v", problems)
+		for _, told = range []string{secret, "/" + secret + "/*", secret + "@x", "function:" + secret, secret + " {" + secret + "}\x01", "://" + secret, "10.0.0.1/" + secret} {
+			_, problems := Parse("sluice.yaml", []byte(s), o)
+			if told == secret && problems.Len() == 0 {
+				t.Errorf("no problem in %s", s)
+			}
+			// What is a file's path is no secret.
+			for _, p := range problems.Problems() {
+				if strings.Contains(p.Message+p.Hint, secret) {
+					t.Errorf("%q: a secret is told: %v %s", told, p, p.Hint)
+				}
+			}
 		}
 	}
 }

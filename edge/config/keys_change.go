@@ -22,8 +22,11 @@ func (g *grammar) changeKeys() []key[draft] {
 		{"rewrite", "", anyText("a path; `$1`, `{name}`, `{path}`, `{host}`, `{query}` insert parts of the request"),
 			"The path that the upstream or function is asked for. With a `?` the query stands behind it; without one the client's query stays. It takes the place of the site's `strip` and `add-prefix`, and they that of the site's `rewrite`.",
 			func(d *decoder, v value, r *draft) {
-				r.Rewrite, _ = d.text(v, "a path")
 				r.change.rewrite = &v
+				if r.Rewrite, _ = d.text(v, "a path"); len(r.Rewrite) > maxRewrite {
+					d.errorf(v, "a rewrite has at most %d bytes", maxRewrite)
+					r.Rewrite = ""
+				}
 			}},
 		{"host", "keep", anyText("`keep`, `upstream`, or a host with a port or without"),
 			"The host that the upstream or function is asked for: the one that the client has asked for, the address of the endpoint, or this one.",
@@ -36,6 +39,9 @@ func (g *grammar) changeKeys() []key[draft] {
 			func(d *decoder, v value, r *draft) { d.onOff(v, &r.Log) }},
 	}
 }
+
+// maxRewrite is how long a rewrite is at most, in bytes.
+const maxRewrite = 8 << 10
 
 // strip reads a prefix in the form in which paths are compared.
 func (d *decoder) strip(v value) string {

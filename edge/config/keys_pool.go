@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -26,7 +27,11 @@ func isResource(s string) bool {
 // resource checks a name that a key gives to something.
 func (d *decoder) resource(v value, s string) bool {
 	if !isResource(s) {
-		d.errorf(v, "%q is no name", shorten(s)).Hint = "letters, digits, - _ and . make one of up to 64 characters"
+		shown := fmt.Sprintf("%q", shorten(s))
+		if v.text != s {
+			shown = d.quote(v) // a reference
+		}
+		d.errorf(v, "%s is no name", shown).Hint = "letters, digits, - _ and . make one of up to 64 characters"
 		return false
 	}
 	return true
