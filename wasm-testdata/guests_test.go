@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// TestBuilt builds each guest from its WAT, and the example in C, and compares
-// what comes out with what is kept.
+// TestBuilt builds the guests and the examples that are kept, and compares what
+// comes out with what is kept.
 func TestBuilt(t *testing.T) {
-	same := func(kept []byte, out string, build *exec.Cmd) {
+	same := func(t *testing.T, kept []byte, out string, build *exec.Cmd) {
 		t.Helper()
 		if msg, err := build.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %v\n%s", build.Args, err, msg)
@@ -24,27 +24,52 @@ func TestBuilt(t *testing.T) {
 			t.Errorf("%v does not make the file that is kept", build.Args)
 		}
 	}
-	t.Run("wat", func(t *testing.T) {
-		if _, err := exec.LookPath("wat2wasm"); err != nil {
-			t.Skip("wat2wasm (Debian: wabt) is not installed: the built guests are taken as they are")
+	needs := func(t *testing.T, what string, programs ...string) {
+		t.Helper()
+		for _, p := range programs {
+			if _, err := exec.LookPath(p); err != nil {
+				t.Skipf("%s is not installed: what is kept is taken as it is", what)
+			}
 		}
+	}
+	script := func(t *testing.T, dir string, kept []byte) {
+		t.Helper()
+		out := filepath.Join(t.TempDir(), "out.wasm")
+		same(t, kept, out, exec.Command("sh", filepath.Join(dir, "build.sh"), out))
+	}
+	isC := func(dir string) bool {
+		_, err := os.Stat(filepath.Join(dir, "build.sh"))
+		return err == nil
+	}
+	t.Run("wat", func(t *testing.T) {
+		needs(t, "wat2wasm (Debian: wabt)", "wat2wasm")
 		for _, name := range Names(t) {
-			out := filepath.Join(t.TempDir(), "out.wasm")
-			same(Read(t, name), out, exec.Command("wat2wasm", filepath.Join(name, name+".wat"), "-o", out))
+			if !isC(name) {
+				out := filepath.Join(t.TempDir(), "out.wasm")
+				same(t, Read(t, name), out, exec.Command("wat2wasm", filepath.Join(name, name+".wat"), "-o", out))
+			}
 		}
 	})
 	t.Run("c", func(t *testing.T) {
-		for _, tool := range []string{"clang", "wasm-ld"} {
-			if _, err := exec.LookPath(tool); err != nil {
-				t.Skip("clang and lld are not installed: examples/headers/headers.wasm is taken as it is")
+		needs(t, "clang with lld", "clang", "wasm-ld")
+		for _, name := range Names(t) {
+			if isC(name) {
+				script(t, name, Read(t, name))
 			}
 		}
-		dir := filepath.Join("..", "examples", "headers")
-		kept, err := os.ReadFile(filepath.Join(dir, "headers.wasm"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		out := filepath.Join(t.TempDir(), "out.wasm")
-		same(kept, out, exec.Command("sh", filepath.Join(dir, "build.sh"), out))
 	})
+	for _, name := range []string{"headers", "hello"} {
+		t.Run(name, func(t *testing.T) {
+			needs(t, "clang with lld", "clang", "wasm-ld")
+			if _, err := os.Stat("/usr/include/wasm32-wasi"); err != nil && name == "hello" {
+				t.Skip("wasi-libc is not installed: what is kept is taken as it is")
+			}
+			dir := filepath.Join("..", "examples", name)
+			kept, err := os.ReadFile(filepath.Join(dir, name+".wasm"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			script(t, dir, kept)
+		})
+	}
 }

@@ -26,6 +26,7 @@ var metaVariables = map[string]bool{
 // the request's head.
 func (c *call) environ() *wasm.Environ {
 	e, r := &c.env, &c.x.Request
+	e.Grow(48, 2<<10)
 	e.AddAll(&c.f.env)
 	e.Add("GATEWAY_INTERFACE", "CGI/1.1")
 	e.Add("SERVER_SOFTWARE", "sluice")

@@ -69,13 +69,13 @@ func (in *Instance) failure(op string, err error) error {
 	if a, ok := errors.AsType[abort](err); ok {
 		return a.error
 	}
+	if in.Err() != nil {
+		return in.ended(op) // whatever came of it
+	}
 	f := &Failure{Cause: Trapped, Op: op, Err: errors.New(brief(err))}
 	if v, ok := errors.AsType[verdict](err); ok {
 		f.Cause, f.Err = v.cause, v.error
 	} else if e, ok := errors.AsType[*sys.ExitError](err); ok {
-		if in.Err() != nil { // the runtime has closed the module
-			return in.ended(op)
-		}
 		f.Cause, f.Err, f.code = Exited, fmt.Errorf("exit code %d", e.ExitCode()), e.ExitCode()
 	}
 	return f

@@ -184,6 +184,14 @@ func (in *Instance) sleep(ns int64) {
 	select {
 	case <-t.C:
 	case <-in.done:
+		in.mustRun()
+	}
+}
+
+// mustRun ends a guest that may not run any more.
+func (in *Instance) mustRun() {
+	if err := in.Err(); err != nil {
+		panic(err) // failure says why
 	}
 }
 

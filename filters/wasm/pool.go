@@ -230,6 +230,7 @@ func (p *Pool) learn(used int64) {
 type output struct{ in *Instance }
 
 func (o output) Write(p []byte) (int, error) {
+	o.in.mustRun()
 	switch opt := &o.in.pool.opt; {
 	case opt.Command != nil:
 		opt.Command.Output(o.in, p)
@@ -243,6 +244,7 @@ func (o output) Write(p []byte) (int, error) {
 type errorOutput struct{ in *Instance }
 
 func (o errorOutput) Write(p []byte) (int, error) {
+	o.in.mustRun()
 	o.in.pool.opt.Command.Errors(o.in, p)
 	return len(p), nil
 }
@@ -251,6 +253,7 @@ func (o errorOutput) Write(p []byte) (int, error) {
 type input struct{ in *Instance }
 
 func (i input) Read(p []byte) (int, error) {
+	i.in.mustRun()
 	n := i.in.pool.opt.Command.Input(i.in, p)
 	if n == 0 && len(p) > 0 {
 		return 0, io.EOF

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/tetratelabs/wazero/sys"
 )
@@ -81,6 +82,11 @@ type Environ struct {
 	starts []uint32 // of each in text
 }
 
+// Grow makes room for n more variables, of so many bytes together.
+func (e *Environ) Grow(n, bytes int) {
+	e.text, e.starts = slices.Grow(e.text, bytes), slices.Grow(e.starts, n)
+}
+
 // Add appends a variable. Neither name nor value has a NUL, and name no '='.
 func (e *Environ) Add(name, value string) {
 	e.starts = append(e.starts, uint32(len(e.text)))
@@ -105,9 +111,6 @@ func (e *Environ) AddAll(other *Environ) {
 		e.starts = append(e.starts, start+shift)
 	}
 }
-
-// Reset removes all variables, and keeps the memory.
-func (e *Environ) Reset() { e.text, e.starts = e.text[:0], e.starts[:0] }
 
 // All returns the variables as NAME=value.
 func (e *Environ) All() []string {
