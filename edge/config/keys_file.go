@@ -138,7 +138,7 @@ func (g *grammar) fileKeys() object[fileDraft] {
 		{"limits", "", mapForm(g.limits.section()), "What clients can make the proxy hold.",
 			func(d *decoder, v value, f *fileDraft) { g.limits.decode(d, v, &f.Limits) }},
 		{"log", "", mapForm(g.log.section()), "What is written down.",
-			func(d *decoder, v value, f *fileDraft) { g.log.decode(d, v, &f.Log) }},
+			func(d *decoder, v value, f *fileDraft) { d.log(v, &f.Log) }},
 		{"metrics", "", or(listenForm, mapForm(g.metrics.section("listen"))), "Where metrics can be read beside the admin API.",
 			func(d *decoder, v value, f *fileDraft) { d.metrics(v, &f.Metrics) }},
 		{"admin", "", or(offForm, mapForm(g.admin.section())), "The API that steers a running proxy.",

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/sluice-edge/sluice/edge/accesslog"
 )
 
 func logKeys(access object[Access]) object[Log] {
@@ -30,7 +32,7 @@ func logKeys(access object[Access]) object[Log] {
 			word(d, v, &l.Level, []string{"debug", "info", "warn", "error"}, []Level{LevelDebug, LevelInfo, LevelWarn, LevelError})
 		}},
 		{"redact", "[authorization, cookie, proxy-authorization]", listOf(fieldForm), "Fields of requests whose values are never written.", func(d *decoder, v value, l *Log) { names(&l.Redact, d, v) }},
-		{"fields", "", listOf(fieldForm), "Fields of requests that the access line carries.", func(d *decoder, v value, l *Log) { names(&l.Fields, d, v) }},
+		{"fields", "", listOf(fieldForm), "Fields of requests that a line of JSON carries.", func(d *decoder, v value, l *Log) { names(&l.Fields, d, v) }},
 	}}
 }
 
@@ -39,9 +41,6 @@ var (
 	outputs      = []string{"stdout", "stderr", "off"}
 	outputValues = []Output{Stdout, Stderr, Off}
 )
-
-// formats are the formats of the access log that have a name.
-var formats = []string{"json", "common", "combined"}
 
 func accessKeys(rotate object[Access]) object[Access] {
 	return object[Access]{"access log", "A line for each exchange.", []key[Access]{
@@ -60,7 +59,7 @@ func accessKeys(rotate object[Access]) object[Access] {
 				a.File, _ = d.resolve(v, s)
 			}
 		}},
-		{"format", "json", anyText("`json`, `common`, `combined`, or a template with `{names}`"), "What a line looks like.",
+		{"format", "json", anyText("`json`, `common`, `combined`, or a template like `{client_ip} {status} {request.Referer}`"), "What a line looks like.",
 			func(d *decoder, v value, a *Access) { d.format(v, a) }},
 		{"rotate", "off", or(offForm, scalarForm("a sentence: `100MB`, `24h`, `100MB or 24h`", `^\S+( +or +\S+)?$`), mapForm(rotate.section())),
 			"When a new file is begun: at a size, after a time, or at what comes first.", func(d *decoder, v value, a *Access) { d.rotate(v, a) }},
@@ -77,9 +76,17 @@ const (
 
 func rotateKeys() object[Access] {
 	return object[Access]{"rotate", "When a new file is begun.", []key[Access]{
-		{"size", "", sizeForm, "At which size.", func(d *decoder, v value, a *Access) { d.size(v, &a.Size, minRotateSize, maxSize) }},
-		{"age", "", durationForm, "After which time.", func(d *decoder, v value, a *Access) { d.duration(v, &a.Age, minRotateAge, maxDuration) }},
+		{"size", "", sizeForm, "How large a file is at most.", func(d *decoder, v value, a *Access) { d.size(v, &a.Size, minRotateSize, maxSize) }},
+		{"age", "", durationForm, "How long a file spans at most, counted from midnight UTC.", func(d *decoder, v value, a *Access) { d.duration(v, &a.Age, minRotateAge, maxDuration) }},
 	}}
+}
+
+// log reads all that is written down.
+func (d *decoder) log(v value, l *Log) {
+	have := d.grammar.log.decode(d, v, l)
+	if fields, ok := have["fields"]; ok && len(l.Fields) > 0 && l.Access.Format != "json" {
+		d.problems.Warnf(d.place(fields), "only lines of JSON carry these").Hint = "a template names them like {request." + l.Fields[0] + "}"
+	}
 }
 
 // access reads where the access log goes, or the whole of it.
@@ -111,6 +118,18 @@ func (d *decoder) access(v value, a *Access) {
 func (d *decoder) format(v value, a *Access) {
 	s, ok := d.text(v, "json, common, combined or a template")
 	if !ok {
+		return
+	}
+	if _, err := accesslog.ParseFormat(s); err != nil {
+		if d.reference(v) {
+			d.errorf(v, "%s is no format", d.quote(v))
+			return
+		}
+		message, meant, found := strings.Cut(err.Error(), "; did you mean ")
+		p := d.errorf(v, "%s", message)
+		if found {
+			p.Hint = "did you mean " + meant
+		}
 		return
 	}
 	a.Format = s

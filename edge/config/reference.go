@@ -63,9 +63,10 @@ const example = `sites:
     cache: 10m
     routes:
       /: shop
-      /api/*: { to: api, timeout: 10s, cache: off }
+      /api/*: { to: api, strip: /api, timeout: 10s, cache: off }
       POST /login: { to: api, filters: [throttle], body: 64KB }
       /old/*: { redirect: /new/$1 }
+      /hello: function:hello
       /checkout/*:
         split: { shop: 95%, shop-v2: 5% }
         by: cookie sid
@@ -83,6 +84,10 @@ filters:
   security: { wasm: filters/security.wasm, config: { csp: "default-src 'self'" } }
   throttle: { wasm: filters/throttle.wasm, memory: 16MB, timeout: 5ms, on-error: skip }
 
+functions:
+  hello: { wasm: functions/hello.wasm, env: { GREETING: hello }, timeout: 1s }
+
+log: { access: { file: /var/log/sluice/access.log, rotate: 100MB or 24h } }
 tls: { certificates: { cert: example.com.pem, key: example.com.key } }
 limits: { stalled: 20s }
 `
@@ -91,7 +96,7 @@ const referenceIntro = `# The configuration file
 
 This page is generated from the code that reads the file.
 
-The file is YAML: one document, UTF-8, of at most 16 MiB, without anchors, aliases, tags and merge keys. The shortest is
+The file is YAML: one document, UTF-8, of at most 16 MiB with all that it includes, without anchors, aliases, tags and merge keys. The shortest is
 
 ` + "```yaml\nsites: { example.com: 127.0.0.1:3000 }\n```" + `
 
@@ -102,6 +107,7 @@ and a longer one
 Unknown keys, names that nothing defines and routes of which neither is more specific are errors, and all of them are
 told at once. Where a list stands, one value may stand alone. A value may stand elsewhere: ` + "`env:NAME`" + ` takes it from the
 environment, ` + "`file:/path`" + ` from a file of at most 1 MiB, without the line ends behind it.
+A relative path starts at the directory of the file that it stands in.
 `
 
 // cell escapes what would end a cell of a table.

@@ -235,7 +235,7 @@ func TestReference(t *testing.T) {
 // schema too.
 func TestExample(t *testing.T) {
 	f := parse(t, example)
-	if len(f.Sites) != 2 || len(f.Upstreams) != 3 || len(f.Filters) != 2 {
+	if len(f.Sites) != 2 || len(f.Upstreams) != 3 || len(f.Filters) != 2 || len(f.Functions) != 1 {
 		t.Errorf("got %+v", f)
 	}
 	if err := validate(t, compileSchema(t), []byte(example)); err != nil {
