@@ -32,9 +32,9 @@ func endOfHead(b []byte, from int) int {
 	}
 }
 
-// parseHead parses a head. Lines may end with LF or CR LF (RFC 3875, section 7.2:
-// any newline that the system has).
-func parseHead(b []byte) (*head, error) {
+// parseHead parses a head, or as much of one as there is. Lines may end with LF or
+// CR LF (RFC 3875, section 7.2: any newline that the system has).
+func parseHead(b []byte, complete bool) (*head, error) {
 	h := &head{length: -1}
 	location := false
 	text := string(b) // what the fields alias
@@ -73,7 +73,7 @@ func parseHead(b []byte) (*head, error) {
 		h.fields = append(h.fields, edge.Field{Name: name, Value: value})
 	}
 	// RFC 3875, section 6.2: at least one of them.
-	if h.status == 0 && !location && !h.has("Content-Type") {
+	if complete && h.status == 0 && !location && !h.has("Content-Type") {
 		return nil, errors.New("the head has neither Content-Type nor Status nor Location")
 	}
 	if h.status == 0 {

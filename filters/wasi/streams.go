@@ -1,6 +1,7 @@
 package wasi
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -111,14 +112,18 @@ func (c *call) writeHead(p []byte) []byte {
 	end := endOfHead(all[:min(len(all), limit)], from)
 	switch {
 	case end >= 0:
-		h, err := parseHead(all[:end])
+		h, err := parseHead(all[:end], true)
 		if err != nil {
 			panic(wasm.Fail(wasm.Misused, err))
 		}
 		c.head, c.partial = h, nil
 		return p[end-from:]
 	case len(all) > limit:
-		if _, err := parseHead(all[:limit]); err != nil {
+		lines := all[:limit]
+		if end := bytes.LastIndexByte(lines, '\n'); end >= 0 {
+			lines = lines[:end]
+		}
+		if _, err := parseHead(lines, false); err != nil {
 			panic(wasm.Fail(wasm.Misused, err))
 		}
 		panic(wasm.Trap("the head has more than %d bytes", limit))
@@ -134,7 +139,7 @@ func (c *call) incomplete() error {
 	case c.head == nil && len(c.partial) == 0:
 		return errors.New("there is none")
 	case c.head == nil:
-		if _, err := parseHead(c.partial); err != nil {
+		if _, err := parseHead(c.partial, false); err != nil {
 			return err
 		}
 		return errors.New("the head does not end with a blank line")
