@@ -1,6 +1,7 @@
 package server
 
 import (
+	"os"
 	"strings"
 
 	"github.com/sluice-edge/sluice/edge"
@@ -15,13 +16,14 @@ import (
 // builder turns a configuration into a snapshot. What it cannot build is a
 // problem with the place that asked for it.
 type builder struct {
-	s        *Server
-	file     *config.File
-	problems *diag.List
-	used     *shared // what the snapshot refers to, made new or taken over
-	store    *cache.Store
-	filters  map[config.FilterUse]*filter // nil: cannot be made
-	pending  []pending
+	s         *Server
+	file      *config.File
+	problems  *diag.List
+	used      *shared // what the snapshot refers to, made new or taken over
+	store     *cache.Store
+	filters   map[config.FilterUse]*filter // nil: cannot be made
+	functions map[config.FilterUse]*function
+	pending   []pending
 }
 
 // pending is what is done when the configuration goes live, or instead if it does
@@ -69,10 +71,14 @@ func (b *bound) add(at diag.Place, pattern string, h host) {
 // build returns the snapshot and the addresses that it needs.
 func (b *builder) build() (*snapshot, []address) {
 	snap := &snapshot{file: b.file, entrances: make(map[string]*entrance), counts: make(map[routeName]*counts)}
-	b.filters = make(map[config.FilterUse]*filter)
+	b.filters, b.functions = make(map[config.FilterUse]*filter), make(map[config.FilterUse]*function)
 	for i := range b.file.Filters {
 		c := &b.file.Filters[i]
 		b.filter(config.FilterUse{Name: c.Name}, c.Place)
+	}
+	for i := range b.file.Functions {
+		c := &b.file.Functions[i]
+		b.function(c.Name, 0, c.Place)
 	}
 	byAddress := make(map[string]*bound)
 	var order []*bound
@@ -116,7 +122,8 @@ func (b *builder) build() (*snapshot, []address) {
 
 func (b *builder) site(c *config.Site, snap *snapshot) *site {
 	st := &site{name: c.Name, host: c.Host}
-	entries := make([]route.Entry[*Route], len(c.Routes))
+	var entries []route.Entry[*Route]
+	var places []diag.Place // of the entries
 	for i := range c.Routes {
 		r := &c.Routes[i]
 		built := b.route(st, r)
@@ -125,7 +132,7 @@ func (b *builder) site(c *config.Site, snap *snapshot) *site {
 			name := routeName{st.name, built.name, a.name}
 			snap.counts[name] = b.used.counts(&b.s.shared, name)
 		}
-		entries[i] = route.Entry[*Route]{
+		entry := route.Entry[*Route]{
 			Methods: r.Match.Methods,
 			Path:    r.Match.Path,
 			Header:  conditions(r.Match.When.Header),
@@ -133,13 +140,47 @@ func (b *builder) site(c *config.Site, snap *snapshot) *site {
 			Cookie:  conditions(r.Match.When.Cookie),
 			Value:   built,
 		}
+		if r.Redirect == nil || r.Redirect.Map == "" {
+			entries, places = append(entries, entry), append(places, r.Place)
+			continue
+		}
+		for _, line := range b.redirectMap(r) {
+			entry.Path, entry.Value = line.Pattern, b.mapped(built, r, &line)
+			entries, places = append(entries, entry), append(places, diag.Place{File: r.Redirect.Map, Line: line.Line, Column: 1})
+		}
 	}
 	table, problems := route.New(entries)
 	for _, p := range problems {
-		b.problems.Errorf(c.Routes[p.Entry].Place, "%v", p.Err)
+		b.problems.Errorf(places[p.Entry], "%v", p.Err)
 	}
 	st.table = table
 	return st
+}
+
+// redirectMap reads the file of a map of redirects.
+func (b *builder) redirectMap(c *config.Route) []route.MapLine {
+	f, err := os.Open(c.Redirect.Map)
+	if err != nil {
+		b.problems.Errorf(c.Redirect.Place, "%v", err)
+		return nil
+	}
+	defer f.Close()
+	lines, problems := route.ParseMap(f, c.Redirect.Map)
+	for _, p := range problems {
+		b.problems.Errorf(diag.Place{File: p.File, Line: p.Line, Column: p.Column}, "%v", p.Err)
+	}
+	return lines
+}
+
+// mapped returns the route that a line of a map stands for.
+func (b *builder) mapped(r *Route, c *config.Route, line *route.MapLine) *Route {
+	status := line.Status
+	if status == 0 {
+		status = c.Redirect.Status
+	}
+	of := *r
+	of.redirect = b.redirect(line.Pattern, &config.Redirect{Place: c.Redirect.Place, To: line.Target, Status: status})
+	return &of
 }
 
 func conditions(pairs []config.Pair) []route.Condition {
@@ -151,26 +192,32 @@ func conditions(pairs []config.Pair) []route.Condition {
 }
 
 func (b *builder) route(st *site, c *config.Route) *Route {
-	r := &Route{site: st, name: c.Name, maxBody: c.Body, unlogged: !c.Log}
+	r := &Route{site: st, name: c.Name, maxBody: c.Body, unlogged: !c.Log, script: script(c.Match.Path)}
 	r.limits = edge.Limits{Connect: c.Timeout.Connect, FirstByte: c.Timeout.FirstByte, Stalled: c.Timeout.Stalled, Retries: c.Retry.Times}
 	if r.limits.Retries == 0 {
 		r.limits.Retries = -1 // zero would mean the default
 	}
 	switch {
+	case c.Redirect != nil && c.Redirect.Map != "": // see mapped
 	case c.Redirect != nil:
-		r.redirect = b.redirect(c)
+		r.redirect = b.redirect(c.Match.Path, c.Redirect)
 	case c.Respond != nil:
 		r.respond = &respond{c.Respond.Status, []byte(c.Respond.Body), c.Respond.Fields}
 	case c.Split != nil:
 		r.split = b.split(st, c)
 		for _, a := range c.Split.Arms {
-			r.arms = append(r.arms, arm{a.Name, b.pool(a.Target.Upstream, a.Place)})
+			r.arms = append(r.arms, b.arm(a.Name, a.Target, a.Place))
 		}
 	default:
-		r.arms = []arm{{"", b.pool(c.To.Upstream, c.Place)}}
+		r.arms = []arm{b.arm("", c.To, c.Place)}
 	}
+	r.response = newEdits(c.Fields.Response)
 	if c.Redirect != nil || c.Respond != nil {
 		return r
+	}
+	var err error
+	if r.toward, err = newToward(c); err != nil {
+		b.problems.Errorf(c.Place, "%v", err)
 	}
 	if c.Cache.Mode != config.CacheOff {
 		r.cache = b.store.Stage(cache.Policy{TTL: c.Cache.TTL})
@@ -189,13 +236,13 @@ func (b *builder) route(st *site, c *config.Route) *Route {
 	return r
 }
 
-func (b *builder) redirect(c *config.Route) *redirect {
-	t, err := route.ParseTemplate(c.Redirect.To, c.Match.Path)
+func (b *builder) redirect(pattern string, c *config.Redirect) *redirect {
+	t, err := route.ParseTemplate(c.To, pattern)
 	if err != nil {
-		b.problems.Errorf(c.Redirect.Place, "%v", err)
+		b.problems.Errorf(c.Place, "%v", err)
 		return nil
 	}
-	return &redirect{status: c.Redirect.Status, to: t, keepQuery: !strings.ContainsAny(c.Redirect.To, "?#") && !strings.Contains(c.Redirect.To, "{query}")}
+	return &redirect{status: c.Status, to: t, keepQuery: !strings.ContainsAny(c.To, "?#") && !strings.Contains(c.To, "{query}")}
 }
 
 func (b *builder) compress(c *config.Route) edge.Filter {
@@ -208,6 +255,14 @@ func (b *builder) compress(c *config.Route) edge.Filter {
 		return nil
 	}
 	return stage
+}
+
+// arm returns what answers as a target says.
+func (b *builder) arm(name string, to config.Target, at diag.Place) arm {
+	if to.Function != "" {
+		return arm{name: name, function: b.function(to.Function, to.Version, at)}
+	}
+	return arm{name: name, pool: b.pool(to.Upstream, at)}
 }
 
 // pool returns the pool of an upstream.

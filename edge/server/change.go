@@ -6,18 +6,25 @@ import (
 )
 
 // change is a configuration that is to be in force.
-type change struct{ file *config.File }
-
-func (c *change) some() bool { return false }
-
-func (c *change) of(s *Server) *config.File { return s.snapshot.Load().file }
-
-func (s *Server) useFilter(name string, use api.Use) (*change, error) {
-	return &change{s.snapshot.Load().file}, nil
+type change struct {
+	changed bool
+	file    *config.File
 }
 
-func (s *Server) withoutFilter(name string) (*change, error) {
-	return &change{s.snapshot.Load().file}, nil
+func (s *Server) useFilter(string, api.Use) (*change, error) {
+	return &change{file: s.snapshot.Load().file}, nil
 }
 
-func (s *Server) commit(c *change, cause string) error { return nil }
+func (s *Server) withoutFilter(string) (*change, error) {
+	return &change{file: s.snapshot.Load().file}, nil
+}
+
+func (s *Server) useFunction(string, api.Use) (*change, error) {
+	return &change{file: s.snapshot.Load().file}, nil
+}
+
+func (s *Server) withoutFunction(string) (*change, error) {
+	return &change{file: s.snapshot.Load().file}, nil
+}
+
+func (s *Server) commit(*change, string) error { return nil }

@@ -136,14 +136,11 @@ func (s *Server) PushFilter(ctx context.Context, name string, module io.Reader, 
 		if stored, created, err = s.filters.Put(name, registry.API, module, check); err != nil {
 			return v, false, s.filters.problem(name, err)
 		}
-		if live, err = s.deployFilter(name); err == nil {
-			err = s.commit(change, "filter "+name+" pushed")
+		if err = s.commit(change, "filter "+name+" pushed"); err == nil {
+			live, err = s.deployFilter(name)
 		}
 		if err != nil {
 			return v, false, fmt.Errorf("version %d is stored, but not in use: %w", stored.Number, err)
-		}
-		if change.some() {
-			live, _ = s.deployFilter(name)
 		}
 	}
 	v = s.filters.describe(name, stored, live != 0 && stored.Number == live)
@@ -152,7 +149,7 @@ func (s *Server) PushFilter(ctx context.Context, name string, module io.Reader, 
 		v.Imports = imports(m)
 		v.Digest, v.Bytes = "sha256:"+m.Info.Hex(), int64(m.Info.Size)
 	}
-	if v.Routes = s.filterRoutes(change.of(s), name); len(v.Routes) == 0 {
+	if v.Routes = filterRoutes(change.file, name); len(v.Routes) == 0 {
 		v.Warnings = append(v.Warnings, fmt.Sprintf("no route uses the filter %q: push it with --on SITE/PATH, or name it under filters: in the file, and in a route", name))
 	}
 	return v, created, nil
@@ -205,7 +202,7 @@ func (s *Server) RollBackFilter(name string) (api.ModuleVersion, error) {
 		return api.ModuleVersion{}, err
 	}
 	d := s.filters.describe(name, v, v.Number == live)
-	d.Routes = s.filterRoutes(s.snapshot.Load().file, name)
+	d.Routes = filterRoutes(s.snapshot.Load().file, name)
 	return d, nil
 }
 
@@ -216,7 +213,7 @@ func (s *Server) RemoveFilter(name string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := s.filters.Current(name); err != nil && !change.some() {
+	if _, err := s.filters.Current(name); err != nil && !change.changed {
 		return s.filters.problem(name, err)
 	}
 	if err := s.commit(change, "filter "+name+" removed"); err != nil {
@@ -275,7 +272,7 @@ func (s *Server) listFilters() []api.Filter {
 
 // describeFilter returns a filter as the API shows it. s.mu is held.
 func (s *Server) describeFilter(name string) api.Filter {
-	d := api.Filter{Name: name, Routes: s.filterRoutes(s.snapshot.Load().file, name)}
+	d := api.Filter{Name: name, Routes: filterRoutes(s.snapshot.Load().file, name)}
 	for _, f := range s.shared.filters {
 		if f.name != name {
 			continue
@@ -299,7 +296,7 @@ func (s *Server) describeFilter(name string) api.Filter {
 }
 
 // filterRoutes returns the routes that a filter runs on, as site/route.
-func (s *Server) filterRoutes(file *config.File, name string) []string {
+func filterRoutes(file *config.File, name string) []string {
 	routes := []string{}
 	for i := range file.Sites {
 		st := &file.Sites[i]

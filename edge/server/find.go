@@ -31,14 +31,9 @@ func (e *entrance) find(x *edge.Exchange, captures *route.Captures) (*Route, err
 // find returns the site's route of an exchange.
 func (s *site) find(x *edge.Exchange, captures *route.Captures) (*Route, error) {
 	x.Record.Site = s.name
-	path := x.Request.Path
-	var scratch []byte
-	if strings.IndexByte(path, '%') >= 0 || strings.Contains(path, "/.") {
-		scratch = x.Scratch(len(path))
-	}
-	canonical, err := route.Canonical(path, scratch)
+	canonical, err := canonicalPath(x)
 	if err != nil {
-		return nil, &edge.Error{Kind: edge.RequestError, Op: "find the route", Err: err}
+		return nil, err
 	}
 	r, ok, err := s.table.LookupPath(&x.Request, canonical, captures)
 	if err != nil {
@@ -48,6 +43,20 @@ func (s *site) find(x *edge.Exchange, captures *route.Captures) (*Route, error) 
 		return nil, &edge.Error{Kind: edge.NoRoute, Op: "find the route"}
 	}
 	return r, nil
+}
+
+// canonicalPath returns the one form of x's path that routes are compared with.
+func canonicalPath(x *edge.Exchange) (route.Path, error) {
+	path := x.Request.Path
+	var scratch []byte
+	if strings.IndexByte(path, '%') >= 0 || strings.Contains(path, "/.") {
+		scratch = x.Scratch(len(path))
+	}
+	p, err := route.Canonical(path, scratch)
+	if err != nil {
+		return p, &edge.Error{Kind: edge.RequestError, Op: "find the route", Err: err}
+	}
+	return p, nil
 }
 
 // alias answers with the way to the site's own host.

@@ -43,20 +43,21 @@ type Server struct {
 	secrets  atomic.Pointer[secrets]
 	counts   counts // of all exchanges
 
-	mu       sync.Mutex // guards the following fields, and is held by whoever changes the configuration
-	bindings map[string]*binding
-	leaving  map[*binding]struct{} // bound no more; they end with their last connection
-	logged   config.Log            // how the access log is written now
-	shared   shared
-	saved    *saved
-	store    *cache.Store
-	ca       *certs.CA
-	filters  *library
-	wasm     *wasm.Engine
-	reloads  int       // configurations applied after the first
-	applied  time.Time // when the one in force was
-	failed   error     // why the last attempt was not applied; nil if it was
-	draining bool
+	mu        sync.Mutex // guards the following fields, and is held by whoever changes the configuration
+	bindings  map[string]*binding
+	leaving   map[*binding]struct{} // bound no more; they end with their last connection
+	logged    config.Log            // how the access log is written now
+	shared    shared
+	saved     *saved
+	store     *cache.Store
+	ca        *certs.CA
+	filters   *library
+	functions *library
+	wasm      *wasm.Engine
+	reloads   int       // configurations applied after the first
+	applied   time.Time // when the one in force was
+	failed    error     // why the last attempt was not applied; nil if it was
+	draining  bool
 
 	ending sync.WaitGroup // goroutines of leave
 }
@@ -70,6 +71,9 @@ func New(file *config.File, o Options) (*Server, *diag.List, error) {
 	}
 	var err error
 	if s.filters, err = openLibrary(file.State, "modules", "filter"); err != nil {
+		return nil, nil, err
+	}
+	if s.functions, err = openLibrary(file.State, "functions", "function"); err != nil {
 		return nil, nil, err
 	}
 	if s.saved, err = openSaved(file.State); err != nil {
@@ -96,7 +100,7 @@ func (s *Server) begin(x *edge.Exchange) {
 }
 
 // finish adds what every response carries.
-func (s *Server) finish(x *edge.Exchange, e *entrance) {
+func (s *Server) finish(x *edge.Exchange, e *entrance, r *Route) {
 	f := &x.Response.Fields
 	if !f.Has("Date") { // RFC 9110, section 6.6.1
 		f.Add("Date", s.clock.date(x.Record.Start))
@@ -104,6 +108,9 @@ func (s *Server) finish(x *edge.Exchange, e *entrance) {
 	f.Set("X-Request-Id", x.Record.ID)
 	if e != nil && e.altSvc != "" && x.Client.TLS != nil && x.Request.Proto != "HTTP/3.0" {
 		f.Set("Alt-Svc", e.altSvc)
+	}
+	if r != nil && r.response != nil {
+		r.response.apply(f)
 	}
 }
 
@@ -149,6 +156,9 @@ func (s *Server) Close() error {
 	clear(s.bindings)
 	s.shared.retire(nil)
 	for _, f := range s.shared.filters {
+		f.live.deploy(nil)
+	}
+	for _, f := range s.shared.functions {
 		f.live.deploy(nil)
 	}
 	if s.store != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/sluice-edge/sluice/edge/rollout"
 	"github.com/sluice-edge/sluice/edge/split"
 	"github.com/sluice-edge/sluice/edge/upstream"
+	"github.com/sluice-edge/sluice/filters/journal"
 )
 
 // shared is what outlives a snapshot: everything that has state worth keeping, by
@@ -21,7 +22,9 @@ import (
 type shared struct {
 	pools       map[string]*upstream.Pool
 	splits      map[string]*routeSplit
-	filters     map[string]*filter // by name and configuration
+	filters     map[string]*filter          // by name, configuration and pin
+	functions   map[string]*function        // likewise
+	journals    map[string]*journal.Journal // of functions, by name
 	compressors map[string]*compress.Stage
 	exchanges   map[routeName]*counts
 }
@@ -38,6 +41,8 @@ func newShared() shared {
 		pools:       make(map[string]*upstream.Pool),
 		splits:      make(map[string]*routeSplit),
 		filters:     make(map[string]*filter),
+		functions:   make(map[string]*function),
+		journals:    make(map[string]*journal.Journal),
 		compressors: make(map[string]*compress.Stage),
 		exchanges:   make(map[routeName]*counts),
 	}
@@ -121,6 +126,8 @@ func (n *shared) split(old *shared, saved *saved, site string, c *config.Route) 
 		cfg.By.Kind = split.Client
 	case config.ByChance:
 		cfg.By.Kind = split.Chance
+	case config.ByFilter:
+		cfg.By.Kind = split.Filter
 	}
 	for _, a := range c.Split.Arms {
 		w := rollout.Weight(math.Round(a.Share * float64(rollout.Whole) / 100))

@@ -52,20 +52,25 @@ type Route struct {
 	limits   edge.Limits
 	maxBody  int64 // of request content in bytes; config.Unlimited
 	unlogged bool
+	script   string // of functions
 
 	redirect *redirect // it, or respond, answers, and nothing follows
 	respond  *respond
 	split    *split.Split
 	filters  []*filter
 	cache    edge.Filter
-	arms     []arm // one, without a name, if there is no split
+	toward   *toward // what is changed on the way to the arm
+	arms     []arm   // one, without a name, if there is no split
+	response *edits  // of the fields of the answer, whatever it is
 
 	stages edge.Handler // compression and filters, before (*behind)(route)
 }
 
+// arm is what answers: an upstream or a function.
 type arm struct {
-	name string
-	pool *upstream.Pool
+	name     string
+	pool     *upstream.Pool
+	function *function
 }
 
 // door is where the engines of a bound address hand their exchanges in.
@@ -89,10 +94,11 @@ func (d *door) Serve(x *edge.Exchange) error {
 	if ent == nil {
 		ent = d.last.Load() // the request of a connection that is about to be closed
 	}
-	if err := ent.serve(x); err != nil {
+	r, err := ent.serve(x)
+	if err != nil {
 		x.Answer(err)
 	}
-	s.finish(x, ent)
+	s.finish(x, ent, r)
 	return nil
 }
 
@@ -100,20 +106,18 @@ func (d *door) Serve(x *edge.Exchange) error {
 func (d *door) Refuse(x *edge.Exchange, err error) {
 	d.server.begin(x)
 	x.Answer(err)
-	d.server.finish(x, nil)
+	d.server.finish(x, nil, nil)
 }
 
-func (e *entrance) serve(x *edge.Exchange) error {
+// serve returns the route that has served x, or nil if none was found.
+func (e *entrance) serve(x *edge.Exchange) (*Route, error) {
 	var captures route.Captures
 	r, err := e.find(x, &captures)
-	if err != nil {
-		return err
-	}
-	if r == nil { // an alias, answered
-		return nil
+	if r == nil || err != nil { // an alias is answered, and has no route
+		return nil, err
 	}
 	identify(x)
-	return r.serve(x, &captures)
+	return r, r.serve(x, &captures)
 }
 
 // serve is what a route does with an exchange that it has been found for.
@@ -146,7 +150,7 @@ func (r *Route) assigned(x *edge.Exchange, next edge.Handler) error {
 	arm, remember := r.split.Assign(x)
 	x.Request.Fields.Set(armField, x.Record.Arm)
 	err := next.Serve(x)
-	if err == nil && remember {
+	if err == nil && remember && r.arms[arm].name == x.Record.Arm {
 		r.split.Remember(x, arm)
 	}
 	return err
@@ -169,16 +173,28 @@ func (b *behind) Serve(x *edge.Exchange) error {
 	if to == r {
 		return r.stored(x)
 	}
-	if err := to.adopt(x); err != nil {
+	if err = to.goOn(x, r, &captures); to.response != nil {
+		if err != nil {
+			x.Answer(err)
+		}
+		to.response.apply(&x.Response.Fields)
+		return nil
+	}
+	return err
+}
+
+// goOn serves an exchange that the filters of another route have made this one's.
+func (r *Route) goOn(x *edge.Exchange, from *Route, captures *route.Captures) error {
+	if err := r.adopt(x); err != nil {
 		return err
 	}
-	if to.redirect != nil {
-		return to.redirect.answer(x, &captures)
+	if r.redirect != nil {
+		return r.redirect.answer(x, captures)
 	}
-	if to.respond != nil {
-		return to.respond.answer(x)
+	if r.respond != nil {
+		return r.respond.answer(x)
 	}
-	return to.assigned(x, &rest{to, r, 0})
+	return r.assigned(x, &rest{r, from, 0})
 }
 
 // rest runs those filters of a route that the route before it did not have:
@@ -210,20 +226,46 @@ func (r *Route) has(f *filter) bool {
 
 // stored serves from the cache, where the route has one.
 func (r *Route) stored(x *edge.Exchange) error {
+	if r.split != nil {
+		r.choose(x)
+	}
 	if r.cache == nil {
 		return (*origin)(r).Serve(x)
 	}
 	return r.cache.Filter(x, (*origin)(r))
 }
 
-// origin is a Route at its end: the arm's upstream.
+// choose makes the arm serve x that a filter has named, if one has.
+func (r *Route) choose(x *edge.Exchange) {
+	named := x.Request.Fields.Get(armField)
+	if named == x.Record.Arm {
+		return
+	}
+	if _, ok := r.split.Override(x, named); !ok {
+		x.Request.Fields.Set(armField, x.Record.Arm) // there is no such arm
+	}
+}
+
+// origin is a Route at its end: the arm's upstream or function.
 type origin Route
 
 func (o *origin) Serve(x *edge.Exchange) error {
 	for i := range o.arms {
-		if o.arms[i].name == x.Record.Arm {
-			return o.arms[i].pool.Serve(x)
+		a := &o.arms[i]
+		if a.name != x.Record.Arm {
+			continue
 		}
+		if o.toward != nil {
+			return o.toward.serve(x, a, o.script)
+		}
+		return a.serve(x, o.script)
 	}
 	return &edge.Error{Kind: edge.DestinationNotFound, Op: "find the arm " + x.Record.Arm}
+}
+
+func (a *arm) serve(x *edge.Exchange, script string) error {
+	if a.function != nil {
+		return a.function.serve(x, script)
+	}
+	return a.pool.Serve(x)
 }

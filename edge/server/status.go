@@ -28,12 +28,13 @@ func (s *Server) Status() api.Status {
 	defer s.mu.Unlock()
 	snap := s.snapshot.Load()
 	st := api.Status{
-		Started:  s.started,
-		Ready:    ready.Ready,
-		Config:   api.Config{File: snap.file.Name(), Loaded: s.applied, Reloads: uint64(s.reloads), Problem: problemOf(s.failed)},
-		Requests: uint64(s.counts.total()),
-		Errors:   uint64(s.counts.failed.Load()),
-		Filters:  s.listFilters(),
+		Started:   s.started,
+		Ready:     ready.Ready,
+		Config:    api.Config{File: snap.file.Name(), Loaded: s.applied, Reloads: uint64(s.reloads), Problem: problemOf(s.failed)},
+		Requests:  uint64(s.counts.total()),
+		Errors:    uint64(s.counts.failed.Load()),
+		Filters:   s.listFilters(),
+		Functions: s.listFunctions(),
 	}
 	connections := make(map[string]*api.Connections)
 	for _, b := range s.bindings {

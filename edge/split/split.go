@@ -143,8 +143,8 @@ func (s *Split) find(x *edge.Exchange) (by how, arm int, key uint64) {
 			return hashed, 0, rollout.Key(v)
 		}
 	case Client:
-		if x.Client != nil && x.Client.Addr.IsValid() {
-			return hashed, 0, clientKey(x.Client.Addr.Addr())
+		if x.Record.ClientAddr.IsValid() {
+			return hashed, 0, clientKey(x.Record.ClientAddr)
 		}
 	}
 	return dealt, 0, 0

@@ -46,7 +46,7 @@ func request(fields ...string) *edge.Exchange {
 
 func from(addr string) *edge.Exchange {
 	c := edge.NewClient(netip.MustParseAddrPort(addr), netip.AddrPort{}, nil)
-	return &edge.Exchange{Client: &c}
+	return &edge.Exchange{Client: &c, Record: edge.Record{ClientAddr: c.Addr.Addr(), ClientIP: c.IP}}
 }
 
 // A newcomer is dealt an arm, told so, and recognised from then on.

@@ -1,0 +1,321 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/sluice-edge/sluice/edge/admin/api"
+	"github.com/sluice-edge/sluice/edge/config"
+	"github.com/sluice-edge/sluice/edge/diag"
+	fn "github.com/sluice-edge/sluice/filters/function"
+	"github.com/sluice-edge/sluice/filters/journal"
+	"github.com/sluice-edge/sluice/filters/registry"
+	"github.com/sluice-edge/sluice/filters/wasm"
+)
+
+// function returns a function of the file as a target names it: with its current
+// version, or with the one that it is pinned to. It is nil if it cannot be made.
+func (b *builder) function(name string, pin int, at diag.Place) *function {
+	use := config.FilterUse{Name: name, Version: pin}
+	if f, done := b.functions[use]; done {
+		return f
+	}
+	c := b.file.Function(name)
+	f, err := b.newFunction(c, pin)
+	if err != nil {
+		b.problems.Errorf(at, "%v", err)
+	}
+	b.functions[use] = f
+	return f
+}
+
+func (b *builder) newFunction(c *config.Function, pin int) (*function, error) {
+	var m *wasm.Module
+	defer func() {
+		if m != nil {
+			m.Close()
+		}
+	}()
+	current, err := b.s.functions.uploaded(c.Name, pin)
+	if pin == 0 && c.Wasm != "" {
+		current, err = b.s.functions.seed(c.Name, c.Wasm, func(binary []byte) (string, error) {
+			var abi string
+			m, abi, err = b.s.checkFunction(context.Background(), binary, c)
+			return abi, err
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	plain := *c
+	plain.Place = diag.Place{}
+	f, _ := keep(b.used.functions, b.s.shared.functions, canonical(plain, pin), func() (*function, error) {
+		j, _ := keep(b.used.journals, b.s.shared.journals, c.Name, func() (*journal.Journal, error) {
+			return journal.New(b.s.log, journal.Config{}), nil
+		})
+		return newFunction(c, pin, j), nil
+	})
+	b.used.journals[c.Name] = f.journal
+	switch {
+	case current.Number == 0:
+		b.problems.Warnf(c.Place, "nothing has been uploaded for the function %q", c.Name).Hint = fmt.Sprintf("sluice fn push %s FILE.wasm", c.Name)
+		return f, nil
+	case f.live.number() == current.Number:
+		return f, nil
+	}
+	g, err := b.s.loadFunction(f, current)
+	if err != nil {
+		return nil, err
+	}
+	b.deploy(func() { f.live.deploy(g) }, func() { g.guest.Close() })
+	return f, nil
+}
+
+// checkFunction compiles a module, and returns the name of its ABI. Who gets the
+// module closes it.
+func (s *Server) checkFunction(ctx context.Context, binary []byte, c *config.Function) (*wasm.Module, string, error) {
+	m, err := fn.Compile(ctx, s.wasm, binary)
+	if err != nil {
+		return nil, "", err
+	}
+	f, err := fn.New(m, s.functionConfig(c, 0, nil))
+	if err != nil {
+		m.Close()
+		return nil, "", err
+	}
+	defer f.Close()
+	return m, f.Kind().String(), nil
+}
+
+// loadFunction loads a version of a function's module.
+func (s *Server) loadFunction(f *function, v registry.Version) (*version[*fn.Function], error) {
+	binary, err := s.functions.Load(v.Digest)
+	if err != nil {
+		return nil, err
+	}
+	p, err := fn.Load(context.Background(), s.wasm, binary, s.functionConfig(f.config, v.Number, f.journal))
+	if err != nil {
+		return nil, err
+	}
+	return &version[*fn.Function]{number: v.Number, guest: p}, nil
+}
+
+// PushFunction stores a module as a version of the named function, once it has been
+// checked, makes it live, and puts it to use as use says. created is false if the
+// function had that very module before.
+func (s *Server) PushFunction(ctx context.Context, name string, module io.Reader, use api.Use) (v api.ModuleVersion, created bool, err error) {
+	change, err := s.useFunction(name, use)
+	if err != nil {
+		return v, false, err
+	}
+	c := change.file.Function(name)
+	if c == nil {
+		c = &config.Function{Name: name} // of no route; checked with the defaults
+	}
+	var m *wasm.Module // kept until it is deployed, so that it is compiled once
+	var took time.Duration
+	var abi string
+	defer func() {
+		if m != nil {
+			m.Close()
+		}
+	}()
+	check := func(binary []byte) (string, error) {
+		start := time.Now()
+		var err error
+		m, abi, err = s.checkFunction(ctx, binary, c)
+		took = time.Since(start)
+		return abi, err
+	}
+	var stored registry.Version
+	live := 0
+	if use.DryRun {
+		if err := s.functions.Try(name, module, check); err != nil {
+			return v, false, s.functions.problem(name, err)
+		}
+		stored.ABI = abi
+	} else {
+		if stored, created, err = s.functions.Put(name, registry.API, module, check); err != nil {
+			return v, false, s.functions.problem(name, err)
+		}
+		if err = s.commit(change, "function "+name+" pushed"); err == nil {
+			live, err = s.deployFunction(name)
+		}
+		if err != nil {
+			return v, false, fmt.Errorf("version %d is stored, but not in use: %w", stored.Number, err)
+		}
+	}
+	v = s.functions.describe(name, stored, live != 0 && stored.Number == live)
+	if m != nil {
+		v.CompileMS, v.Imports = milliseconds(took), imports(m)
+		v.Digest, v.Bytes = "sha256:"+m.Info.Hex(), int64(m.Info.Size)
+	}
+	if v.Routes = functionRoutes(change.file, name); len(v.Routes) == 0 {
+		v.Warnings = append(v.Warnings, fmt.Sprintf("no route uses the function %q: push it with --route SITE/PATH, or name it under functions: in the file, and in a route", name))
+	}
+	return v, created, nil
+}
+
+// deployFunction makes the version live that the registry calls current, and
+// returns its number; 0 if no configuration has the function.
+func (s *Server) deployFunction(name string) (live int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	current, err := s.functions.Current(name)
+	if err != nil {
+		return 0, err
+	}
+	for _, f := range s.shared.functions {
+		if f.name != name || f.pin != 0 {
+			continue
+		}
+		live = current.Number
+		if f.live.number() == live {
+			continue
+		}
+		v, err := s.loadFunction(f, current)
+		if err != nil {
+			return 0, err
+		}
+		f.live.deploy(v)
+	}
+	return live, nil
+}
+
+// RollBackFunction makes the version live that was so before the one that is.
+func (s *Server) RollBackFunction(name string) (api.ModuleVersion, error) {
+	v, err := s.functions.Back(name)
+	if err != nil {
+		return api.ModuleVersion{}, s.functions.problem(name, err)
+	}
+	live, err := s.deployFunction(name)
+	if err != nil {
+		return api.ModuleVersion{}, err
+	}
+	d := s.functions.describe(name, v, v.Number == live)
+	d.Routes = functionRoutes(s.snapshot.Load().file, name)
+	return d, nil
+}
+
+// RemoveFunction removes what was uploaded for a function, and what the API has
+// changed for its sake. If the file has the function, the module that it names is
+// live again.
+func (s *Server) RemoveFunction(name string) error {
+	change, err := s.withoutFunction(name)
+	if err != nil {
+		return err
+	}
+	if _, err := s.functions.Current(name); err != nil && !change.changed {
+		return s.functions.problem(name, err)
+	}
+	if err := s.commit(change, "function "+name+" removed"); err != nil {
+		return err
+	}
+	if err := s.functions.Remove(name); err != nil {
+		return s.functions.problem(name, err)
+	}
+	c := s.snapshot.Load().file.Function(name)
+	if c == nil || c.Wasm == "" {
+		return nil
+	}
+	if _, err := s.functions.seed(name, c.Wasm, func([]byte) (string, error) { return "", nil }); err != nil {
+		return fmt.Errorf("function %q goes on as it is: %w", name, err)
+	}
+	_, err = s.deployFunction(name)
+	return err
+}
+
+// Functions returns all functions: those of the configuration and those that were
+// uploaded.
+func (s *Server) Functions() []api.Function {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.listFunctions()
+}
+
+// Function returns one function.
+func (s *Server) Function(name string) (api.Function, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if names := s.functionNames(); !slices.Contains(names, name) {
+		return api.Function{}, s.functions.missing(name, names)
+	}
+	return s.describeFunction(name), nil
+}
+
+// FunctionJournal returns what a function has said.
+func (s *Server) FunctionJournal(name string) (*journal.Journal, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if j := s.shared.journals[name]; j != nil {
+		return j, nil
+	}
+	names := s.functionNames()
+	if slices.Contains(names, name) {
+		return journal.New(s.log, journal.Config{}), nil // no configuration has it: it has said nothing
+	}
+	return nil, s.functions.missing(name, names)
+}
+
+// functionNames returns the names of all functions, sorted. s.mu is held.
+func (s *Server) functionNames() []string {
+	names := s.functions.List()
+	for _, f := range s.snapshot.Load().file.Functions {
+		names = append(names, f.Name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// listFunctions returns all functions. s.mu is held.
+func (s *Server) listFunctions() []api.Function {
+	all := []api.Function{}
+	for _, name := range s.functionNames() {
+		all = append(all, s.describeFunction(name))
+	}
+	return all
+}
+
+// describeFunction returns a function as the API shows it. s.mu is held.
+func (s *Server) describeFunction(name string) api.Function {
+	d := api.Function{Name: name, Routes: functionRoutes(s.snapshot.Load().file, name)}
+	for _, f := range s.shared.functions {
+		if f.name != name {
+			continue
+		}
+		v := f.live.acquire()
+		if v == nil {
+			continue
+		}
+		if f.pin == 0 {
+			d.Live = v.number
+		}
+		st := v.guest.Stats()
+		d.Runs += st.Calls
+		d.Running += st.Instances
+		for _, n := range st.Failures {
+			d.Failures += n
+		}
+		v.release()
+	}
+	d.Versions = s.functions.all(name, d.Live)
+	return d
+}
+
+// functionRoutes returns the routes that a function answers, as site/route.
+func functionRoutes(file *config.File, name string) []string {
+	routes := []string{}
+	for i := range file.Sites {
+		st := &file.Sites[i]
+		for j := range st.Routes {
+			r := &st.Routes[j]
+			if r.To.Function == name || r.Split != nil && slices.ContainsFunc(r.Split.Arms, func(a config.Arm) bool { return a.Target.Function == name }) {
+				routes = append(routes, fullName(st.Name, r.Name))
+			}
+		}
+	}
+	return routes
+}
