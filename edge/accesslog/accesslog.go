@@ -3,7 +3,6 @@
 package accesslog
 
 import (
-	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -157,29 +156,4 @@ func (l *Logger) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.failure
-}
-
-// report tells the operator of lines that were lost, at most once in a while.
-type report struct {
-	log  *slog.Logger
-	last time.Time
-	said uint64 // lines lost that were reported
-}
-
-const reportEvery = 10 * time.Second
-
-func (r *report) lost(dropped uint64, err error) {
-	if dropped == r.said || r.log == nil {
-		return
-	}
-	now := time.Now()
-	if !r.last.IsZero() && now.Sub(r.last) < reportEvery {
-		return
-	}
-	if err != nil {
-		r.log.Error("access log lines lost", "lines", dropped-r.said, "err", err)
-	} else {
-		r.log.Error("access log lines lost: the output is too slow", "lines", dropped-r.said)
-	}
-	r.last, r.said = now, dropped
 }

@@ -3,6 +3,7 @@ package accesslog
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"time"
 )
 
@@ -28,13 +29,13 @@ func (l *Logger) flushes() {
 		case <-l.done:
 			closing = true
 		}
-		torn = l.flush(&r, torn)
+		torn = l.flush(&r, torn, closing)
 	}
 }
 
 // flush writes what is pending, and reports whether the output ends within a
 // line.
-func (l *Logger) flush(r *report, torn bool) bool {
+func (l *Logger) flush(r *report, torn, closing bool) bool {
 	l.mu.Lock()
 	b := l.pending
 	l.pending, l.spare = l.spare[:0], nil
@@ -66,6 +67,41 @@ func (l *Logger) flush(r *report, torn bool) bool {
 		l.failure = err
 	}
 	l.mu.Unlock()
-	r.lost(dropped, err)
+	r.flushed(dropped, err, len(b) > 0, closing)
 	return torn
+}
+
+// report tells the operator of lines that were lost, at most once in a while.
+type report struct {
+	log     *slog.Logger
+	last    time.Time
+	said    uint64 // lines lost that were reported
+	cause   error  // of a loss that is not reported yet
+	failing bool   // the last report was of an error, and nothing was written since
+}
+
+const reportEvery = 10 * time.Second
+
+// flushed is told of every flush: of the lines lost so far, of the error of a
+// write, if something was to be written, and whether this is the end.
+func (r *report) flushed(dropped uint64, err error, some, closing bool) {
+	if r.log == nil {
+		return
+	}
+	if err != nil {
+		r.cause = err
+	}
+	now := time.Now()
+	if dropped != r.said && (closing || r.last.IsZero() || now.Sub(r.last) >= reportEvery) {
+		if r.cause != nil {
+			r.log.Error("access log lines lost", "lines", dropped-r.said, "err", r.cause)
+		} else {
+			r.log.Error("access log lines lost: the output is too slow", "lines", dropped-r.said)
+		}
+		r.last, r.said, r.failing, r.cause = now, dropped, r.cause != nil, nil
+	}
+	if r.failing && some && err == nil {
+		r.log.Info("the access log is written again")
+		r.failing = false
+	}
 }
