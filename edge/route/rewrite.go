@@ -180,18 +180,15 @@ func (r *Rewrite) prefixes(x *edge.Exchange, was *Asked) error {
 		req.Path = rest
 		was.to = r.stripWire
 	}
-	if r.strip != "" {
-		// To some origins what follows two slashes is a host.
-		for strings.HasPrefix(req.Path, "//") {
-			req.Path = req.Path[1:]
-		}
-	}
 	was.mapped = was.from != was.to
 	if err := confined(x, req.Path, ""); err != nil {
 		return err
 	}
-	if r.add != "" {
+	switch {
+	case r.add != "":
 		req.Path = x.Concat(r.add, req.Path)
+	case was.to != "":
+		req.Path = noHost(req.Path) // as it is to some origins, too
 	}
 	return nil
 }
@@ -205,6 +202,7 @@ func (r *Rewrite) fill(x *edge.Exchange, captures *Captures, was *Asked) error {
 	}
 	switch r.tail {
 	case "":
+		was.mapped = !hasQuery
 	case "{path}":
 		was.from, was.mapped = strings.CutSuffix(path, req.Path)
 	default:
@@ -225,7 +223,7 @@ func (r *Rewrite) fill(x *edge.Exchange, captures *Captures, was *Asked) error {
 func encodedLen(s string) int {
 	n := len(s)
 	for i := range len(s) {
-		if !plain(s[i], inPath) {
+		if !inPath[s[i]] {
 			n += 2
 		}
 	}

@@ -182,7 +182,7 @@ func checkText(s, text string, authority bool) error {
 	for i := range len(text) {
 		c := text[i]
 		bracket := authority && (c == '[' || c == ']')
-		if !plain(c, inText) && !bracket {
+		if !inText[c] && !bracket {
 			return fmt.Errorf("target %q: %q must be percent-encoded", s, c)
 		}
 		if _, ok := unhex(text, i); c == '%' && !ok {
@@ -248,23 +248,23 @@ func (t *Template) confined(x *edge.Exchange, captures *Captures, path string) e
 }
 
 func (t *Template) expand(b []byte, x *edge.Exchange, captures *Captures) []byte {
-	marks := inPath
+	set := inPath
 	for i := range t.parts {
 		p := &t.parts[i]
 		switch p.insert {
 		case nothing:
 			b = append(b, p.text...)
 			if strings.IndexByte(p.text, '?') >= 0 {
-				marks = inParameter
+				set = inParameter
 			}
 		case capture:
 			value, _ := captures.Get(p.text)
-			b = appendEncoded(b, value, marks)
+			b = appendEncoded(b, value, set)
 		case wholePath:
 			if !strings.HasPrefix(x.Request.Path, "/") { // "*", of OPTIONS
 				b = append(b, '/')
 			}
-			b = appendEncoded(b, x.Request.Path, marks)
+			b = appendEncoded(b, x.Request.Path, set)
 		case host:
 			b = appendEncoded(b, Hostname(x.Request.Authority), inHost)
 		case query:
@@ -290,26 +290,30 @@ func oneSlash(b []byte) []byte {
 // What may stand in each part of a URI beside letters and digits (RFC 3986,
 // sections 3.2.2, 3.3 and 3.4). The % is there because what is inserted is
 // encoded already, but for what a canonical path has decoded.
-const (
-	inHost  = "-._:[]"
-	inPath  = "-._~!$&'()*+,;=:@/%"
-	inQuery = inPath + "?"
+var (
+	inHost  = charset("-._:[]")
+	inPath  = charset("-._~!$&'()*+,;=:@/%")
+	inQuery = charset("-._~!$&'()*+,;=:@/%?")
+	inText  = charset("-._~!$&'()*+,;=:@/%?#")
 
 	// In a query what is inserted stands for itself: it begins no parameter.
-	inParameter = "-._~!$'()*,:@/%?"
-
-	inText = inQuery + "#"
+	inParameter = charset("-._~!$'()*,:@/%?")
 )
 
-// plain reports whether c stands for itself where the characters of marks do.
-func plain(c byte, marks string) bool {
-	return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.IndexByte(marks, c) >= 0
+// charset returns the set of letters, digits and some more.
+func charset(marks string) *[256]bool {
+	var set [256]bool
+	for c := range set {
+		letter := 'a' <= c|0x20 && c|0x20 <= 'z'
+		set[c] = letter || '0' <= c && c <= '9' || strings.IndexByte(marks, byte(c)) >= 0
+	}
+	return &set
 }
 
 // appendEncoded appends s and encodes what does not stand for itself.
-func appendEncoded(b []byte, s, marks string) []byte {
+func appendEncoded(b []byte, s string, set *[256]bool) []byte {
 	for i := range len(s) {
-		if c := s[i]; plain(c, marks) {
+		if c := s[i]; set[c] {
 			b = append(b, c)
 		} else {
 			b = appendOctet(b, c)
