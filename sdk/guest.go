@@ -64,6 +64,9 @@ func getStatusCode() uint32
 //go:wasmimport http_handler set_status_code
 func setStatusCode(code uint32)
 
+//go:wasmimport wasi_snapshot_preview1 proc_exit
+func exit(code int32)
+
 // A module has one filter, and one thread.
 var (
 	filter Filter
@@ -83,7 +86,9 @@ func Handle(f Filter) {
 	}
 	if f.Configure != nil {
 		if err := f.Configure([]byte(read(getConfig))); err != nil {
-			panic("configuration: " + err.Error())
+			// A panic would say where it is, too, which is of no interest.
+			Log(Error, "configuration: "+err.Error())
+			exit(1)
 		}
 	}
 }
