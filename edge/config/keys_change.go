@@ -50,18 +50,17 @@ func (d *decoder) strip(v value) string {
 		return ""
 	}
 	canonical, err := route.Canonical(s, nil)
-	switch {
-	case err != nil:
-		d.errorf(v, "%s is no prefix: %v", d.quote(v), err)
-	case canonical.String() != s:
+	if err == nil && canonical.String() != s {
 		p := d.errorf(v, "%s is not written as paths are compared: decoded, without dot segments", d.quote(v))
 		if !d.reference(v) {
 			p.Hint = "write " + shorten(canonical.String())
 		}
-	default:
-		return s
+		return ""
 	}
-	return ""
+	if err == nil {
+		_, err = route.NewRewrite(route.RewriteConfig{Path: "/", Strip: s})
+	}
+	return d.checked(v, s, err)
 }
 
 // addPrefix reads a prefix as it stands on the wire.
@@ -70,17 +69,28 @@ func (d *decoder) addPrefix(v value) string {
 	if !ok {
 		return ""
 	}
-	if _, err := route.ParseTemplate(strings.ReplaceAll(s, "$", "$$"), "/"); err != nil || strings.ContainsAny(s, "{}") {
-		d.errorf(v, "%s is no path: what cannot stand in a URL must be percent-encoded", d.quote(v))
+	if strings.ContainsAny(s, "{}") {
+		d.errorf(v, "%s inserts something, and a prefix is a text", d.quote(v)).Hint = "rewrite inserts parts of the request"
 		return ""
 	}
-	for segment := range strings.SplitSeq(s[1:], "/") {
-		if c, err := route.Canonical("/"+segment, nil); segment == "" || err != nil || c.String() == "/" {
-			d.errorf(v, "%s has an empty segment, or one of dots", d.quote(v))
-			return ""
-		}
+	_, err := route.ParsePathTemplate(strings.ReplaceAll(s, "$", "$$"), "/")
+	if err == nil {
+		_, err = route.NewRewrite(route.RewriteConfig{Path: "/", AddPrefix: s})
 	}
-	return s
+	return d.checked(v, s, err)
+}
+
+// checked returns s, or nothing after telling what is wrong with it.
+func (d *decoder) checked(v value, s string, err error) string {
+	switch {
+	case err == nil:
+		return s
+	case d.reference(v):
+		d.errorf(v, "%s is no prefix", d.quote(v))
+	default:
+		d.errorf(v, "%v", err)
+	}
+	return ""
 }
 
 // prefix reads what both prefixes have in common.
@@ -224,18 +234,17 @@ func (d *decoder) checkSiteStrip(s *siteDraft) {
 
 // checkRewrite checks what a rewrite inserts, given what its route captures.
 func (d *decoder) checkRewrite(v value, r *draft) {
-	_, err := route.ParseTemplate(r.Rewrite, r.Match.Path)
+	_, err := route.ParsePathTemplate(r.Rewrite, r.Match.Path)
 	switch {
-	case d.reference(v) && (err != nil || strings.Contains(r.Rewrite, "#")):
-		d.errorf(v, "%s is no target of a rewrite", d.quote(v))
+	case err == nil:
+	case d.reference(v):
+		d.errorf(v, "%s is no rewrite", d.quote(v))
 	case strings.HasPrefix(r.Rewrite, "http://"), strings.HasPrefix(r.Rewrite, "https://"), strings.HasPrefix(r.Rewrite, "//"):
 		d.errorf(v, "a rewrite is a path, and this is a URL").Hint = "where requests go says to, and which host is asked for says host"
 	case !strings.HasPrefix(r.Rewrite, "/") && !strings.HasPrefix(r.Rewrite, "{path}"):
 		d.errorf(v, "a rewrite begins with / or {path}").Hint = "write /" + shorten(r.Rewrite)
-	case err != nil:
+	default:
 		d.errorf(v, "%v", err).Hint = "the route matches " + shorten(r.Match.Path)
-	case strings.Contains(r.Rewrite, "#"):
-		d.errorf(v, "a path that is asked for has no fragment: %q", "#")
 	}
 }
 

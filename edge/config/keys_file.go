@@ -4,14 +4,11 @@ import (
 	"crypto/tls"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/sluice-edge/sluice/edge/compress"
 )
-
-func itoa(n int) string { return strconv.Itoa(n) }
 
 // grammar is all keys of the file.
 type grammar struct {
