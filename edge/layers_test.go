@@ -30,6 +30,7 @@ var layers = map[string]int{
 
 	"edge/bufpool": 1,
 	"edge/diag":    1,
+	"edge/metrics": 1,
 
 	"edge/balance":     2,
 	"edge/certs":       2,
@@ -90,6 +91,7 @@ var doors = []door{
 	{"github.com/goccy/go-yaml/...", []string{"edge/config"}, nil},
 	{"github.com/hashicorp/golang-lru/v2/...", []string{"edge/cache"}, nil},
 	{"github.com/klauspost/compress/...", []string{"edge/compress"}, []string{"edge/server"}},
+	{"github.com/prometheus/...", []string{"edge/metrics"}, nil},
 	{"github.com/quic-go/qpack/...", []string{"edge/http3"}, nil},
 	{"github.com/quic-go/quic-go/...", []string{"edge/http3", "cmd/sluice/internal/fetch"}, []string{"edge/server"}},
 	{"github.com/santhosh-tekuri/jsonschema/v6/...", nil, []string{"edge/config"}},
@@ -97,6 +99,7 @@ var doors = []door{
 	{"github.com/tetratelabs/wazero", []string{"filters/wasm"}, nil},
 	{"github.com/tetratelabs/wazero/api", []string{"filters/wasm", "filters/httpwasm"}, nil},
 	{"github.com/tetratelabs/wazero/...", []string{"filters/wasm"}, nil},
+	{"github.com/yuin/goldmark/...", []string{"examples/markdown"}, nil},
 	{"golang.org/x/net/http2/...", []string{"edge/http2"}, nil},
 	{"golang.org/x/sys/...", []string{"edge/cache", "edge/http1", "edge/listen"}, nil},
 	{"golang.org/x/term", []string{"cmd/sluice"}, nil},
@@ -105,7 +108,7 @@ var doors = []door{
 	// Our engines move the traffic: net/http is for the control plane, for filters
 	// that run as middleware of a Go program, and for tests. Its names of methods and
 	// statuses are for everybody, see namesOnly.
-	{"net/http/...", []string{"edge/admin", "edge/admin/api", "edge/edgetest", "edge/http3", "cmd/sluice/...", "sdk/..."}, []string{"..."}},
+	{"net/http/...", []string{"edge/admin", "edge/admin/api", "edge/edgetest", "edge/http3", "edge/metrics", "cmd/sluice/...", "sdk/..."}, []string{"..."}},
 }
 
 // matches reports whether path is the pattern, or below it.
@@ -241,7 +244,7 @@ func TestLayerRules(t *testing.T) {
 	f("examples/auth", module+"edge/server", test, "")
 	f("filters/httpwasm", "github.com/tetratelabs/wazero/api", code, "")
 	f("filters/httpwasm", "github.com/tetratelabs/wazero", code, "has its doors elsewhere: filters/wasm")
-	f("edge/http1", "net/http", code, "has its doors elsewhere: edge/admin, edge/admin/api, edge/edgetest, edge/http3, cmd/sluice/..., sdk/..., ...")
+	f("edge/http1", "net/http", code, "has its doors elsewhere: edge/admin, edge/admin/api, edge/edgetest, edge/http3, edge/metrics, cmd/sluice/..., sdk/..., ...")
 	f("edge/http1", "net/http/httptest", test, "")
 	f("edge/config", "github.com/santhosh-tekuri/jsonschema/v6", test, "")
 	f("edge/config", "github.com/santhosh-tekuri/jsonschema/v6", code, "has its doors elsewhere: edge/config")
