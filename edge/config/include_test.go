@@ -167,38 +167,44 @@ func TestIncludeTexts(t *testing.T) {
 	}
 }
 
-// TestIncludeLimits wants all files together to be bounded as one is.
+// TestIncludeLimits wants all files together to be bounded as one is: what is read
+// after others have spent nearly all must be refused.
 func TestIncludeLimits(t *testing.T) {
-	main := Text{"main.yaml", []byte("sites: { a: 127.0.0.1:1 }")}
-	texts := func(n int, text string) []Text {
-		out := []Text{main}
-		for i := range n {
-			out = append(out, Text{fmt.Sprintf("%d.yaml", i), []byte(text)})
-		}
-		return out
-	}
-	keys := func(n int) string {
-		var b strings.Builder
-		b.WriteString("upstreams:\n")
-		for i := range n {
-			fmt.Fprintf(&b, "  k%d: v\n", i)
-		}
-		return b.String()
-	}
+	const text = "upstreams:\n  a: 10.0.0.1:80\n  b: 10.0.0.1:80\n"
 	for _, c := range []struct {
 		name  string
-		texts []Text
+		spent cost
 		want  string
 	}{
-		{"files", texts(maxIncluded+1, "version: 1"), "10000.yaml:1:1: more than 10000 files are included"},
-		{"bytes", texts(2, "# "+strings.Repeat("x", maxFile/2)), "1.yaml:1:1: this file and those before it are 16777245 bytes, more than 16MB"},
-		{"lines", texts(3, strings.Repeat("\n", maxTokens/2-10)), "2.yaml:1:1: this file and those before it have"},
-		{"keys", texts(4, keys(25_000)), "this file and those before it are too large to be read in reasonable time"},
+		{"nothing", cost{}, ""},
+		{"little", cost{files: maxIncluded, bytes: maxFile - len(text)}, ""},
+		{"files", cost{files: maxIncluded + 1}, "more than 10000 files are included"},
+		{"bytes", cost{files: 1, bytes: maxFile - 10}, "this file and those before it are 16777251 bytes, more than 16MB"},
+		{"marks", cost{files: 1, marks: maxTokens - 2}, "this file and those before it have 1000006 line ends and punctuation marks"},
+		{"moves", cost{files: 1, moves: maxMoves - 2}, "this file and those before it are too large to be read in reasonable time"},
+		{"paths", cost{files: 1, paths: maxPaths - 2}, "this file and those before it are too large to be read in reasonable time"},
 	} {
-		_, problems := ParseTexts(c.texts, world)
-		if !strings.Contains(problems.String(), c.want) {
-			t.Errorf("%s: got %.300s, want %s", c.name, problems, c.want)
+		l := newLoader("sluice.yaml", world)
+		l.spent = c.spent
+		l.add(Text{"a.yaml", []byte(text)}, "/")
+		if got := l.problems.String(); c.want == "" && got != "" || !strings.Contains(got, c.want) {
+			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
 		}
+	}
+}
+
+// TestIncludeMany reads as many files as may be, each with a site.
+func TestIncludeMany(t *testing.T) {
+	texts := []Text{{"main.yaml", []byte("sites: { a: shop }\nupstreams: { shop: 10.0.0.1:80 }\n")}}
+	for i := range maxIncluded {
+		texts = append(texts, Text{fmt.Sprintf("%d.yaml", i), fmt.Appendf(nil, "sites: { s%d: shop }", i)})
+	}
+	f, problems := ParseTexts(texts, world)
+	if f == nil {
+		t.Fatal(problems)
+	}
+	if got, want := len(f.Sites), maxIncluded+1; got != want {
+		t.Errorf("got %d sites, want %d", got, want)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/sluice-edge/sluice/edge/diag"
 )
@@ -118,6 +117,7 @@ type loader struct {
 	grammar  *grammar
 	spent    cost
 	sources  []source
+	names    map[string]bool // of sources
 }
 
 // source is a text with what it says.
@@ -128,7 +128,7 @@ type source struct {
 }
 
 func newLoader(name string, o Options) *loader {
-	return &loader{name: name, given: o.Dir != "", options: o.withDefaults(name), problems: new(diag.List), grammar: newGrammar()}
+	return &loader{name: name, given: o.Dir != "", options: o.withDefaults(name), problems: new(diag.List), grammar: newGrammar(), names: make(map[string]bool)}
 }
 
 // dirOf returns what relative paths in the file of that name are relative to.
@@ -152,10 +152,11 @@ func (l *loader) dirOf(name string) string {
 func (l *loader) add(t Text, dir string) bool {
 	l.problems.Source(t.Name, t.Bytes)
 	at := diag.Place{File: t.Name, Line: 1, Column: 1}
-	if slices.ContainsFunc(l.sources, func(s source) bool { return s.Name == t.Name }) {
+	if l.names[t.Name] {
 		l.problems.Errorf(at, "the file is given twice")
 		return false
 	}
+	l.names[t.Name] = true
 	l.spent.files++
 	if l.spent.bytes += len(t.Bytes); l.spent.bytes > maxFile {
 		l.problems.Errorf(at, "%s %d bytes, more than %s", l.spent.subject("is", "are"), l.spent.bytes, formatSize(maxFile))
