@@ -39,13 +39,25 @@ func Names(t testing.TB) []string {
 	return names
 }
 
-// goGuests are the guests that this process has built, by package.
+// goGuests are the guests that this process has built, by package and mode.
 var goGuests sync.Map // of func() ([]byte, error)
 
-// Build builds a guest in Go by its import path, once in a process.
+// Build builds a guest in Go that exports functions by its import path, once in a
+// process.
 func Build(t testing.TB, pkg string) []byte {
 	t.Helper()
-	once, _ := goGuests.LoadOrStore(pkg, sync.OnceValues(func() ([]byte, error) { return build(pkg) }))
+	return buildOnce(t, pkg, "-buildmode=c-shared")
+}
+
+// BuildCommand builds a guest in Go that is a command, likewise.
+func BuildCommand(t testing.TB, pkg string) []byte {
+	t.Helper()
+	return buildOnce(t, pkg, "-buildmode=exe")
+}
+
+func buildOnce(t testing.TB, pkg, mode string) []byte {
+	t.Helper()
+	once, _ := goGuests.LoadOrStore(pkg+" "+mode, sync.OnceValues(func() ([]byte, error) { return build(pkg, mode) }))
 	b, err := once.(func() ([]byte, error))()
 	if err != nil {
 		t.Fatal(err)
@@ -53,14 +65,14 @@ func Build(t testing.TB, pkg string) []byte {
 	return b
 }
 
-func build(pkg string) ([]byte, error) {
+func build(pkg, mode string) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "guest-")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
 	out := filepath.Join(dir, "guest.wasm")
-	cmd := exec.Command("go", "build", "-buildmode=c-shared", "-o", out, pkg)
+	cmd := exec.Command("go", "build", mode, "-o", out, pkg)
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {

@@ -1,0 +1,11 @@
+(module
+  (import "http_handler" "write_body" (func $write_body (param i32 i32 i32)))
+  (import "wasi_snapshot_preview1" "environ_sizes_get" (func $sizes (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "environ_get" (func $get (param i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "handle_request") (result i64)
+    (drop (call $sizes (i32.const 0) (i32.const 4)))
+    (drop (call $get (i32.const 8) (i32.const 1024)))
+    (call $write_body (i32.const 1) (i32.const 1024) (i32.load (i32.const 4)))
+    (i64.const 0))
+  (func (export "handle_response") (param i32 i32)))
