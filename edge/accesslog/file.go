@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -95,22 +96,35 @@ func (f *File) open() error {
 	if err := os.MkdirAll(filepath.Dir(f.cfg.Path), dirMode); err != nil {
 		return fmt.Errorf("make the directory of the access log: %w", err)
 	}
-	// Without O_NONBLOCK a pipe would wait for its reader. Reading is for its end.
-	file, err := os.OpenFile(f.cfg.Path, os.O_RDWR|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, fileMode)
+	var err error
+	for range 3 { // another process may rename what we have just opened
+		if err = f.tryOpen(); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("open the access log: %w", err)
 	}
+	return nil
+}
+
+func (f *File) tryOpen() error {
+	// Without O_NONBLOCK a pipe would wait for its reader. Reading is for its end.
+	file, err := os.OpenFile(f.cfg.Path, os.O_RDWR|os.O_APPEND|os.O_CREATE|syscall.O_NONBLOCK, fileMode)
+	if err != nil {
+		return err
+	}
 	info, err := file.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = errRegular
+		err = fmt.Errorf("%s is %w", f.cfg.Path, errRegular)
 	}
-	var real string
+	real := ""
 	if err == nil {
 		real, err = filepath.EvalSymlinks(f.cfg.Path)
 	}
 	if err != nil {
 		file.Close()
-		return fmt.Errorf("open the access log %s: %w", f.cfg.Path, err)
+		return err
 	}
 	f.use(file, info, real)
 	return nil

@@ -95,14 +95,15 @@ func likeness(file *os.File, info os.FileInfo) {
 func claim(real string, now time.Time) (string, error) {
 	for range 1000 {
 		to := rotatedPath(real, now)
-		if _, err := os.Lstat(to + gzSuffix); errors.Is(err, fs.ErrNotExist) {
-			file, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
-			if err == nil {
+		_, err := os.Lstat(to + gzSuffix)
+		if errors.Is(err, fs.ErrNotExist) {
+			var file *os.File
+			if file, err = os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode); err == nil {
 				return to, file.Close()
 			}
-			if !errors.Is(err, fs.ErrExist) {
-				return "", err
-			}
+		}
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return "", err
 		}
 		now = now.Add(time.Millisecond)
 	}
