@@ -185,14 +185,16 @@ func (f *File) compress(path string) error {
 	likeness(to, info)
 	err = f.squeeze(to, from, info)
 	if err == nil {
-		err = os.Rename(to.Name(), path+gzSuffix)
+		err = os.Chtimes(to.Name(), info.ModTime(), info.ModTime())
 	}
 	if err == nil {
-		err = os.Remove(path)
-	} else {
-		os.Remove(to.Name()) // or the next sweep does
+		err = os.Rename(to.Name(), path+gzSuffix)
 	}
-	return err
+	if err != nil {
+		os.Remove(to.Name()) // or the next sweep does
+		return err
+	}
+	return os.Remove(path)
 }
 
 // squeeze writes the file from compressed, and leaves it locked.
