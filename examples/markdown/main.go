@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"html"
 	"io"
-	"log"
 	"os"
 
 	"github.com/yuin/goldmark"
@@ -22,9 +21,9 @@ var page []byte
 const maxContent = 1 << 20
 
 func main() {
-	log.SetFlags(0) // sluice knows the time
 	if err := respond(os.Getenv, os.Stdin, os.Stdout); err != nil {
-		log.Fatal(err) // exit code 1: sluice answers 500
+		fmt.Fprintln(os.Stderr, err) // for sluice fn logs
+		os.Exit(1)                   // sluice answers 500
 	}
 }
 
@@ -39,7 +38,6 @@ func respond(env func(string) string, content io.Reader, w io.Writer) error {
 			return err
 		}
 		if len(source) > maxContent {
-			log.Printf("more than %d bytes", maxContent)
 			return refuse(w, "413 Content Too Large", "")
 		}
 		return render(w, source)

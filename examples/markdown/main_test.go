@@ -3,14 +3,12 @@ package main
 import (
 	"errors"
 	"io"
-	"log"
 	"strings"
 	"testing"
 	"testing/iotest"
 )
 
 func TestRespond(t *testing.T) {
-	log.SetOutput(io.Discard)
 	f := func(method, content, head string, parts ...string) {
 		t.Helper()
 		var out strings.Builder

@@ -27,6 +27,7 @@ func BenchmarkFunction(b *testing.B) {
 		b.Fatal(err)
 	}
 	f("libc", hello, "world")
+	f("go", guests.BuildCommand(b, "github.com/sluice-edge/sluice/examples/markdown"), "")
 	f("freestanding", guests.Read(b, "script"), "ho")
 	f("streamed", guests.Read(b, "script"), "hw40")
 }

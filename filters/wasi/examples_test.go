@@ -59,3 +59,28 @@ func TestExampleMarkdown(t *testing.T) {
 		t.Errorf("content that is cut: %v", err)
 	}
 }
+
+// A program in Rust, of which the test knows that it uses the standard library.
+func TestRust(t *testing.T) {
+	f := load(t, "rust", Config{Name: "rust", Args: []string{"x"}})
+	x := request("POST", "/", edge.Content([]byte("hi")), 2)
+	defer x.End()
+	if err := f.Serve(x); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := content(x); got != "POST \"hi\" [\"rust\", \"x\"]\ntrue 100\ntrue\n" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	x = request("POST", "/", edge.Content([]byte("panic")), 5)
+	defer x.End()
+	if err := f.Serve(x); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := content(x); edge.AsError(err).Kind != edge.FunctionFailed { // it has slept in between
+		t.Errorf("got %q, %v", got, err)
+	}
+	lines := f.Journal().Lines()
+	if len(lines) < 3 || lines[0].Text != "done" || !strings.Contains(lines[2].Text, "asked to") {
+		t.Errorf("lines are %+v", lines)
+	}
+}
