@@ -15,7 +15,7 @@ const uploaded = "uploaded"
 const maxEnvironment = 1 << 20
 
 // wasmForm is where a module comes from.
-var wasmForm = called("a path; or `uploaded`: what the API has been given, and nothing before", pathForm)
+var wasmForm = called("a path; or `uploaded`: only what the API has been given", pathForm)
 
 // wasm returns the path of a module, or "" if it is what was uploaded.
 func (d *decoder) wasm(v value) string {
