@@ -39,10 +39,11 @@ type service struct {
 }
 
 // serve serves until a signal ends it: INT and TERM let exchanges end, and cut
-// them the second time; QUIT cuts them at once; HUP loads the configuration anew.
+// them the second time; QUIT cuts them at once; HUP loads the configuration anew;
+// USR1 opens log files anew.
 func (s *service) serve() error {
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGHUP, syscall.SIGUSR1)
 	defer signal.Stop(signals)
 
 	s.log = newLog(s.file.Log, s.stderr)
@@ -59,6 +60,17 @@ func (s *service) serve() error {
 	if err != nil {
 		proxy.Close()
 		return err
+	}
+	figures, err := s.startMetrics()
+	if err != nil {
+		if api != nil {
+			api.Shutdown(context.Background()) // nobody uses it yet
+		}
+		proxy.Close()
+		return err
+	}
+	if figures != nil {
+		defer figures.Close()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -81,6 +93,14 @@ func (s *service) serve() error {
 		if sig == syscall.SIGHUP {
 			if s.load != nil {
 				s.reload("SIGHUP")
+			}
+			continue
+		}
+		if sig == syscall.SIGUSR1 {
+			if err := proxy.ReopenLogs(); err != nil {
+				s.log.Error("the access log could not be opened anew; the file before goes on", "error", err)
+			} else {
+				s.log.Info("log files opened anew")
 			}
 			continue
 		}
@@ -108,6 +128,24 @@ func (s *service) startAdmin() (*admin.API, error) {
 		}
 	}()
 	return api, nil
+}
+
+// startMetrics starts what serves the metrics at an address of their own, if there
+// is one.
+func (s *service) startMetrics() (*admin.Metrics, error) {
+	if s.file.Metrics.Listen == nil {
+		return nil, nil
+	}
+	m, err := admin.NewMetrics(s.proxy, *s.file.Metrics.Listen, buildVersion(), s.log)
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		if err := m.Serve(); err != nil {
+			s.log.Error("what serves the metrics has failed", "error", err)
+		}
+	}()
+	return m, nil
 }
 
 // reload makes the configuration as it is now the one in force, if it is right.

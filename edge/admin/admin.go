@@ -13,8 +13,10 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
@@ -36,6 +38,8 @@ type API struct {
 	log     *slog.Logger
 	http    *http.Server
 	socket  net.Listener
+	ending  chan struct{} // closed by Shutdown: what goes on for ever ends
+	end     func()        // closes it
 }
 
 // New binds the address of cfg and returns the API of proxy behind it.
@@ -50,17 +54,23 @@ func New(proxy *server.Server, cfg config.Admin, version api.Version, log *slog.
 		return nil, fmt.Errorf("admin API: %w", err)
 	}
 	a.socket = socket
+	a.ending = make(chan struct{})
+	a.end = sync.OnceFunc(func() { close(a.ending) })
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", a.status)
 	mux.HandleFunc("GET /v1/ready", a.ready)
 	mux.HandleFunc("GET /v1/live", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /v1/version", a.showVersion)
-	mux.HandleFunc("GET /v1/filters", a.filters)
-	mux.HandleFunc("GET /v1/filters/{filter}", a.filter)
-	mux.HandleFunc("PUT /v1/filters/{filter}", a.pushFilter)
-	mux.HandleFunc("DELETE /v1/filters/{filter}", a.removeFilter)
+	a.modules(mux)
 	mux.HandleFunc("GET /v1/splits/{route}", a.split)
 	mux.HandleFunc("PUT /v1/splits/{route}", a.setSplit)
+	mux.HandleFunc("POST /v1/logs/reopen", a.reopenLogs)
+	mux.Handle("GET /metrics", metricsOf(proxy, version, log))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/", a.unknown)
 	a.http = &http.Server{
 		Handler:           a.guard(mux),
@@ -85,6 +95,7 @@ func (a *API) Serve() error {
 
 // Shutdown ends the API when its requests have ended, or ctx is done.
 func (a *API) Shutdown(ctx context.Context) error {
+	a.end()
 	err := a.http.Shutdown(ctx)
 	if err != nil {
 		a.http.Close()

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
 )
@@ -25,45 +26,6 @@ func (a *API) showVersion(w http.ResponseWriter, _ *http.Request) {
 	reply(w, http.StatusOK, a.version)
 }
 
-func (a *API) filters(w http.ResponseWriter, _ *http.Request) {
-	reply(w, http.StatusOK, a.proxy.Filters())
-}
-
-func (a *API) filter(w http.ResponseWriter, r *http.Request) {
-	f, err := a.proxy.Filter(r.PathValue("filter"))
-	if err != nil {
-		a.failed(w, r, err)
-		return
-	}
-	reply(w, http.StatusOK, f)
-}
-
-// pushFilter stores, checks and deploys the module that is the request's body.
-func (a *API) pushFilter(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("filter")
-	v, created, err := a.proxy.PushFilter(r.Context(), name, r.Body, api.Use{})
-	if err != nil {
-		a.failed(w, r, err)
-		return
-	}
-	a.audit(r, "filter pushed", "filter", name, "version", v.Version, "digest", v.Digest)
-	if created {
-		reply(w, http.StatusCreated, v)
-		return
-	}
-	reply(w, http.StatusOK, v)
-}
-
-func (a *API) removeFilter(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("filter")
-	if err := a.proxy.RemoveFilter(name); err != nil {
-		a.failed(w, r, err)
-		return
-	}
-	a.audit(r, "filter removed", "filter", name)
-	w.WriteHeader(http.StatusNoContent)
-}
-
 func (a *API) split(w http.ResponseWriter, r *http.Request) {
 	s, err := a.proxy.Split(r.PathValue("route"))
 	if err != nil {
@@ -80,11 +42,34 @@ func (a *API) setSplit(w http.ResponseWriter, r *http.Request) {
 		a.failed(w, r, err)
 		return
 	}
-	s, err := a.proxy.SetSplit(route, change)
+	s, err := a.proxy.SetSplit(route, change, dryRun(r))
 	if err != nil {
 		a.failed(w, r, err)
 		return
 	}
 	a.audit(r, "split set", "route", route, "weights", change.Weights)
 	reply(w, http.StatusOK, s)
+}
+
+// reopenLogs makes log files be opened anew.
+func (a *API) reopenLogs(w http.ResponseWriter, r *http.Request) {
+	if err := a.proxy.ReopenLogs(); err != nil {
+		a.failed(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// dryRun reports whether a write is to be checked only.
+func dryRun(r *http.Request) bool {
+	switch r.URL.Query().Get("dry_run") {
+	case "", "0", "no", "false":
+		return false
+	}
+	return true
+}
+
+// changeOf returns how something is to be changed.
+func changeOf(r *http.Request) api.Change {
+	return api.Change{DryRun: dryRun(r), IfMatch: strings.Trim(r.Header.Get("If-Match"), `"`)}
 }

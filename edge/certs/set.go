@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Set chooses certificates for one listener. It is immutable.
@@ -53,6 +54,20 @@ func (s *Set) WithDefault(name string) *Set {
 	c := *s
 	c.fallback = canonical(name)
 	return &c
+}
+
+// Expiries returns when the certificates of files expire, by the names that they
+// are for; of several for a name the first to go.
+func (s *Set) Expiries() map[string]time.Time {
+	ends := make(map[string]time.Time, len(s.files))
+	for name, list := range s.files {
+		for _, c := range list {
+			if end, ok := ends[name]; !ok || c.Leaf.NotAfter.Before(end) {
+				ends[name] = c.Leaf.NotAfter
+			}
+		}
+	}
+	return ends
 }
 
 // canonical returns a name as certificates spell it: in lower case, an IP address

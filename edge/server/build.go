@@ -3,11 +3,13 @@ package server
 import (
 	"os"
 	"strings"
+	"time"
 
 	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/edge/cache"
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/diag"
+	"github.com/sluice-edge/sluice/edge/metrics"
 	"github.com/sluice-edge/sluice/edge/route"
 	"github.com/sluice-edge/sluice/edge/split"
 	"github.com/sluice-edge/sluice/edge/upstream"
@@ -70,7 +72,8 @@ func (b *bound) add(at diag.Place, pattern string, h host) {
 
 // build returns the snapshot and the addresses that it needs.
 func (b *builder) build() (*snapshot, []address) {
-	snap := &snapshot{file: b.file, entrances: make(map[string]*entrance), counts: make(map[routeName]*counts)}
+	snap := &snapshot{file: b.file, entrances: make(map[string]*entrance), meters: make(map[routeName]*metrics.Requests), upstreams: make(map[string]*upstreamMeter)}
+	b.meter(snap, routeName{})
 	b.filters, b.functions = make(map[config.FilterUse]*filter), make(map[config.FilterUse]*function)
 	for i := range b.file.Filters {
 		c := &b.file.Filters[i]
@@ -104,6 +107,9 @@ func (b *builder) build() (*snapshot, []address) {
 			}
 		}
 	}
+	for name, m := range b.used.upstreams {
+		snap.upstreams[name] = m
+	}
 	var needed []address
 	for _, at := range order {
 		hosts, problems := route.NewHosts(at.entries)
@@ -122,15 +128,16 @@ func (b *builder) build() (*snapshot, []address) {
 
 func (b *builder) site(c *config.Site, snap *snapshot) *site {
 	st := &site{name: c.Name, host: c.Host}
+	b.meter(snap, routeName{site: st.name}) // of no route
 	var entries []route.Entry[*Route]
 	var places []diag.Place // of the entries
 	for i := range c.Routes {
 		r := &c.Routes[i]
 		built := b.route(st, r)
 		st.routes = append(st.routes, built)
-		for _, a := range append(built.arms, arm{}) {
-			name := routeName{st.name, built.name, a.name}
-			snap.counts[name] = b.used.counts(&b.s.shared, name)
+		built.meter = b.meter(snap, routeName{st.name, built.name, ""})
+		for _, a := range built.arms {
+			b.meter(snap, routeName{st.name, built.name, a.name})
 		}
 		entry := route.Entry[*Route]{
 			Methods: r.Match.Methods,
@@ -155,6 +162,13 @@ func (b *builder) site(c *config.Site, snap *snapshot) *site {
 	}
 	st.table = table
 	return st
+}
+
+// meter returns what counts the exchanges of a route, or of an arm.
+func (b *builder) meter(snap *snapshot, name routeName) *metrics.Requests {
+	m := b.used.meter(&b.s.shared, name)
+	snap.meters[name] = m
+	return m
 }
 
 // redirectMap reads the file of a map of redirects.
@@ -272,7 +286,30 @@ func (b *builder) pool(name string, at diag.Place) *upstream.Pool {
 		b.problems.Errorf(at, "no upstream %q", name)
 		return nil
 	}
+	b.meterUpstream(u)
 	return b.used.pool(&b.s.shared, u)
+}
+
+// meterUpstream makes what counts the exchanges with an upstream. Endpoints that
+// stay keep their figures.
+func (b *builder) meterUpstream(u *config.Upstream) {
+	if b.used.upstreams[u.Name] != nil {
+		return
+	}
+	var addresses []string
+	for _, e := range u.Endpoints {
+		addresses = append(addresses, e.Address)
+	}
+	m, old := newUpstreamMeter(time.Now(), addresses), b.s.shared.upstreams[u.Name]
+	if old != nil {
+		m.latest = old.latest
+		for a := range m.endpoints {
+			if have := old.endpoints[a]; have != nil {
+				m.endpoints[a] = have
+			}
+		}
+	}
+	b.used.upstreams[u.Name] = m
 }
 
 // split returns the split of a route.

@@ -40,13 +40,26 @@ func (s *Server) Apply(file *config.File) (problems *diag.List, err error) {
 		b.discard()
 		return b.problems, nil
 	}
-	opened, err := s.open(needed, file)
+	lines, err := s.openLog(file.Log)
 	if err != nil {
 		b.discard()
 		return b.problems, err
 	}
+	opened, err := s.open(needed, file)
+	if err != nil {
+		b.discard()
+		if lines != s.accessLog {
+			lines.close()
+		}
+		return b.problems, err
+	}
 
 	// From here on nothing fails.
+	for name, m := range s.shared.meters { // an exchange of a route that goes is counted to its end
+		if _, ok := used.meters[name]; !ok && m.Totals().InFlight > 0 {
+			used.meters[name], snap.meters[name] = m, m
+		}
+	}
 	for _, bd := range opened {
 		s.bindings[bd.address] = bd
 	}
@@ -70,7 +83,7 @@ func (s *Server) Apply(file *config.File) (problems *diag.List, err error) {
 	before := s.shared
 	s.shared = used
 	before.retire(&used)
-	s.logTo(file.Log)
+	s.logTo(lines, file.Log)
 	if s.store != store {
 		if s.store != nil {
 			s.store.Close() // what is being read stays valid

@@ -10,7 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -22,6 +21,7 @@ import (
 	"github.com/sluice-edge/sluice/edge/certs"
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/diag"
+	"github.com/sluice-edge/sluice/edge/metrics"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
@@ -41,12 +41,12 @@ type Server struct {
 	started  time.Time
 	snapshot atomic.Pointer[snapshot]
 	secrets  atomic.Pointer[secrets]
-	counts   counts // of all exchanges
+	meters   meters
 
 	mu        sync.Mutex // guards the following fields, and is held by whoever changes the configuration
 	bindings  map[string]*binding
 	leaving   map[*binding]struct{} // bound no more; they end with their last connection
-	logged    config.Log            // how the access log is written now
+	accessLog *accessLog
 	shared    shared
 	saved     *saved
 	store     *cache.Store
@@ -83,6 +83,7 @@ func New(file *config.File, o Options) (*Server, *diag.List, error) {
 		return nil, nil, fmt.Errorf("open the internal certificate authority: %w", err)
 	}
 	s.wasm = wasm.NewEngine(wasm.Config{})
+	s.meters.all = metrics.NewRequests(s.started, metrics.WindowConfig{})
 	s.output = o.Access
 	s.shared = newShared()
 	problems, err := s.Apply(file)
@@ -114,33 +115,6 @@ func (s *Server) finish(x *edge.Exchange, e *entrance, r *Route) {
 	}
 }
 
-// End implements edge.Ender: the exchange is over, and reported.
-func (s *Server) End(x *edge.Exchange) {
-	r := &x.Record
-	if r.Why == "" {
-		r.Why = outcome(r)
-	}
-	s.counts.add(x)
-	if c := s.snapshot.Load().counts[routeName{r.Site, r.Route, r.Arm}]; c != nil {
-		c.add(x)
-	}
-	if !r.Unlogged {
-		s.access.Load().Log(x)
-	}
-}
-
-// outcome returns the code of an exchange that did not fail before its response
-// was made.
-func outcome(r *edge.Record) string {
-	switch {
-	case r.Err != nil:
-		return edge.AsError(r.Err).Kind.Why()
-	case r.Cache == "hit", r.Cache == "pass":
-		return r.Cache
-	}
-	return "ok"
-}
-
 // Close ends everything at once.
 func (s *Server) Close() error {
 	s.mu.Lock()
@@ -165,10 +139,10 @@ func (s *Server) Close() error {
 		s.store.Close()
 	}
 	s.wasm.Close()
-	if a := s.access.Load(); a != nil {
-		return a.Close()
+	if s.accessLog == nil {
+		return nil
 	}
-	return nil
+	return s.accessLog.close()
 }
 
 // Shutdown stops accepting, lets what is being served end until ctx is done, and
@@ -224,30 +198,4 @@ func (s *Server) Refused(err error) {
 	s.mu.Lock()
 	s.failed = err
 	s.mu.Unlock()
-}
-
-// logTo makes the access log what the configuration asks for. s.mu is held.
-func (s *Server) logTo(c config.Log) {
-	old := s.access.Load()
-	if old != nil && (s.output != nil || c.Access == s.logged.Access) {
-		old.SetFields(c.Fields, c.Redact)
-	} else {
-		s.access.Store(accesslog.New(accesslog.Config{Output: s.accessOutput(c.Access.Output), Fields: c.Fields, Redact: c.Redact, Log: s.log}))
-		if old != nil {
-			old.Close()
-		}
-	}
-	s.logged = c
-}
-
-func (s *Server) accessOutput(o config.Output) io.Writer {
-	switch {
-	case s.output != nil:
-		return s.output
-	case o == config.Stdout:
-		return os.Stdout
-	case o == config.Stderr:
-		return os.Stderr
-	}
-	return nil
 }

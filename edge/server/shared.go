@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/sluice-edge/sluice/edge/balance"
 	"github.com/sluice-edge/sluice/edge/compress"
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/diag"
 	"github.com/sluice-edge/sluice/edge/http1"
+	"github.com/sluice-edge/sluice/edge/metrics"
 	"github.com/sluice-edge/sluice/edge/rollout"
 	"github.com/sluice-edge/sluice/edge/split"
 	"github.com/sluice-edge/sluice/edge/upstream"
@@ -26,7 +28,8 @@ type shared struct {
 	functions   map[string]*function        // likewise
 	journals    map[string]*journal.Journal // of functions, by name
 	compressors map[string]*compress.Stage
-	exchanges   map[routeName]*counts
+	meters      map[routeName]*metrics.Requests
+	upstreams   map[string]*upstreamMeter
 }
 
 // routeSplit is a split, and where it stands.
@@ -44,7 +47,8 @@ func newShared() shared {
 		functions:   make(map[string]*function),
 		journals:    make(map[string]*journal.Journal),
 		compressors: make(map[string]*compress.Stage),
-		exchanges:   make(map[routeName]*counts),
+		meters:      make(map[routeName]*metrics.Requests),
+		upstreams:   make(map[string]*upstreamMeter),
 	}
 }
 
@@ -74,9 +78,11 @@ func keep[K comparable, V any](now, old map[K]V, key K, create func() (V, error)
 	return v, nil
 }
 
-func (n *shared) counts(old *shared, name routeName) *counts {
-	c, _ := keep(n.exchanges, old.exchanges, name, func() (*counts, error) { return new(counts), nil })
-	return c
+func (n *shared) meter(old *shared, name routeName) *metrics.Requests {
+	m, _ := keep(n.meters, old.meters, name, func() (*metrics.Requests, error) {
+		return metrics.NewRequests(time.Now(), metrics.WindowConfig{}), nil
+	})
+	return m
 }
 
 func (n *shared) compressor(old *shared, c config.Compress) (*compress.Stage, error) {

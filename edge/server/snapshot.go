@@ -5,6 +5,7 @@ import (
 
 	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/edge/config"
+	"github.com/sluice-edge/sluice/edge/metrics"
 	"github.com/sluice-edge/sluice/edge/route"
 	"github.com/sluice-edge/sluice/edge/split"
 	"github.com/sluice-edge/sluice/edge/upstream"
@@ -17,7 +18,8 @@ type snapshot struct {
 	file      *config.File
 	entrances map[string]*entrance // by the address that they are bound to
 	sites     []*site
-	counts    map[routeName]*counts
+	meters    map[routeName]*metrics.Requests
+	upstreams map[string]*upstreamMeter
 }
 
 // routeName is how the record of an exchange names its route, and the arm of its
@@ -52,6 +54,7 @@ type Route struct {
 	limits   edge.Limits
 	maxBody  int64 // of request content in bytes; config.Unlimited
 	unlogged bool
+	meter    *metrics.Requests
 	script   string // of functions
 
 	redirect *redirect // it, or respond, answers, and nothing follows
@@ -138,6 +141,7 @@ func (r *Route) serve(x *edge.Exchange, captures *route.Captures) error {
 func (r *Route) adopt(x *edge.Exchange) error {
 	x.Record.Site, x.Record.Route = r.site.name, r.name
 	x.Record.Unlogged = r.unlogged
+	r.meter.Enter()
 	x.Limits = r.limits
 	return limitBody(x, r.maxBody)
 }
@@ -185,6 +189,7 @@ func (b *behind) Serve(x *edge.Exchange) error {
 
 // goOn serves an exchange that the filters of another route have made this one's.
 func (r *Route) goOn(x *edge.Exchange, from *Route, captures *route.Captures) error {
+	from.meter.Leave()
 	if err := r.adopt(x); err != nil {
 		return err
 	}

@@ -23,9 +23,9 @@ func (s *Server) Split(name string) (api.Split, error) {
 	return s.describeSplit(sp), nil
 }
 
-// SetSplit divides a route's traffic anew. The change outlives restarts, until
+// SetSplit divides a route's traffic anew, or only says whether it can. The change outlives restarts, until
 // the file has other shares.
-func (s *Server) SetSplit(name string, change api.SplitChange) (api.Split, error) {
+func (s *Server) SetSplit(name string, change api.SplitChange, dry bool) (api.Split, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sp, err := s.findSplit(name)
@@ -51,6 +51,12 @@ func (s *Server) SetSplit(name string, change api.SplitChange) (api.Split, error
 	}
 	if len(change.Weights) != len(arms) {
 		return api.Split{}, bad("every arm needs a share: %s", strings.Join(arms, ", "))
+	}
+	if math.Abs(sum-100) > 0.001 {
+		return api.Split{}, bad("the shares add up to %v%%, not to 100%%", sum)
+	}
+	if dry {
+		return s.describeSplit(sp), nil
 	}
 	if err := sp.SetWeights(weights); err != nil {
 		return api.Split{}, bad("%v (they are %v%%)", err, sum)
@@ -94,10 +100,11 @@ func (s *Server) describeSplit(sp *routeSplit) api.Split {
 	d := api.Split{Route: sp.name(), By: sp.By().String()}
 	weights := sp.Weights()
 	for i, arm := range sp.Arms() {
-		c := s.shared.exchanges[routeName{sp.site, sp.route, arm}]
+		c := s.shared.meters[routeName{sp.site, sp.route, arm}]
 		a := api.Arm{Name: arm, Share: float64(weights[i]) * 100 / float64(rollout.Whole)}
 		if c != nil {
-			a.Requests, a.Errors = uint64(c.total()), uint64(c.classes[5].Load())
+			t := c.Totals()
+			a.Requests, a.Errors = t.Requests, t.Errors
 		}
 		d.Arms = append(d.Arms, a)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
 	"github.com/sluice-edge/sluice/edge/diag"
@@ -27,29 +28,35 @@ func (s *Server) Status() api.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	snap := s.snapshot.Load()
+	now, totals := time.Now(), s.meters.all.Totals()
 	st := api.Status{
 		Started:   s.started,
 		Ready:     ready.Ready,
 		Config:    api.Config{File: snap.file.Name(), Loaded: s.applied, Reloads: uint64(s.reloads), Problem: problemOf(s.failed)},
-		Requests:  uint64(s.counts.total()),
-		Errors:    uint64(s.counts.failed.Load()),
+		Requests:  totals.Requests,
+		Errors:    totals.Errors,
 		Filters:   s.listFilters(),
 		Functions: s.listFunctions(),
 	}
-	connections := make(map[string]*api.Connections)
 	for _, b := range s.bindings {
 		st.Listeners = append(st.Listeners, b.describe())
-		b.count(connections)
 	}
-	for b := range s.leaving {
-		b.count(connections)
-	}
-	for _, protocol := range slices.Sorted(maps.Keys(connections)) {
-		st.Connections = append(st.Connections, *connections[protocol])
+	st.Connections = s.connections()
+	st.Latest = describeLatest(s.meters.all.Latest(now))
+	for _, site := range snap.sites {
+		for _, r := range site.routes {
+			if t := r.meter.Totals(); t.Requests > 0 {
+				st.Routes = append(st.Routes, api.RouteStatus{Route: fullName(site.name, r.name), Requests: t.Requests, Errors: t.Errors, Latest: describeLatest(r.meter.Latest(now))})
+			}
+		}
 	}
 	slices.SortFunc(st.Listeners, func(a, b api.Listener) int { return cmp.Compare(a.Address, b.Address) })
 	for _, p := range s.shared.pools {
-		st.Upstreams = append(st.Upstreams, describePool(p))
+		u := describePool(p)
+		if m := s.shared.upstreams[u.Name]; m != nil {
+			u.Latest = describeLatest(m.latest.Latest(now))
+		}
+		st.Upstreams = append(st.Upstreams, u)
 	}
 	slices.SortFunc(st.Upstreams, func(a, b api.Upstream) int { return cmp.Compare(a.Name, b.Name) })
 	for _, sp := range s.shared.splits {
@@ -58,9 +65,25 @@ func (s *Server) Status() api.Status {
 	slices.SortFunc(st.Splits, func(a, b api.Split) int { return cmp.Compare(a.Route, b.Route) })
 	if s.cached() {
 		c := s.store.Stats()
-		st.Cache = &api.Cache{Bytes: c.Bytes, Limit: snap.file.Cache.Memory, Entries: int64(c.Entries), Hits: uint64(s.counts.hits.Load()), Misses: uint64(s.counts.misses.Load()), Evictions: uint64(c.Evictions)}
+		st.Cache = &api.Cache{Bytes: c.Bytes, Limit: snap.file.Cache.Memory, Entries: int64(c.Entries), Hits: s.meters.all.Cache("hit"), Misses: s.meters.all.Cache("miss") + s.meters.all.Cache("revalidated"), Evictions: uint64(c.Evictions)}
 	}
 	return st
+}
+
+// connections returns those of clients by protocol. s.mu is held.
+func (s *Server) connections() []api.Connections {
+	all := make(map[string]*api.Connections)
+	for _, b := range s.bindings {
+		b.count(all)
+	}
+	for b := range s.leaving {
+		b.count(all)
+	}
+	var list []api.Connections
+	for _, protocol := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, *all[protocol])
+	}
+	return list
 }
 
 // cached reports whether a route has a cache.

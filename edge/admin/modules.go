@@ -1,0 +1,143 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/sluice-edge/sluice/edge/admin/api"
+	"github.com/sluice-edge/sluice/filters/journal"
+)
+
+// modules are the resources of filters and functions.
+func (a *API) modules(mux *http.ServeMux) {
+	mux.HandleFunc("GET /v1/filters", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, a.proxy.Filters()) })
+	mux.HandleFunc("GET /v1/filters/{name}", func(w http.ResponseWriter, r *http.Request) {
+		f, err := a.proxy.Filter(r.PathValue("name"))
+		a.answer(w, r, f, err)
+	})
+	mux.HandleFunc("PUT /v1/filters/{name}", func(w http.ResponseWriter, r *http.Request) {
+		a.push(w, r, "filter", a.proxy.PushFilter, api.Use{Route: r.URL.Query().Get("on"), Config: r.URL.Query().Get("config")})
+	})
+	mux.HandleFunc("POST /v1/filters/{name}/rollback", func(w http.ResponseWriter, r *http.Request) {
+		a.rollBack(w, r, "filter", a.proxy.RollBackFilter)
+	})
+	mux.HandleFunc("DELETE /v1/filters/{name}", func(w http.ResponseWriter, r *http.Request) {
+		a.remove(w, r, "filter", a.proxy.RemoveFilter)
+	})
+
+	mux.HandleFunc("GET /v1/functions", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, a.proxy.Functions()) })
+	mux.HandleFunc("GET /v1/functions/{name}", func(w http.ResponseWriter, r *http.Request) {
+		f, err := a.proxy.Function(r.PathValue("name"))
+		a.answer(w, r, f, err)
+	})
+	mux.HandleFunc("PUT /v1/functions/{name}", func(w http.ResponseWriter, r *http.Request) {
+		a.push(w, r, "function", a.proxy.PushFunction, api.Use{Route: r.URL.Query().Get("route")})
+	})
+	mux.HandleFunc("POST /v1/functions/{name}/rollback", func(w http.ResponseWriter, r *http.Request) {
+		a.rollBack(w, r, "function", a.proxy.RollBackFunction)
+	})
+	mux.HandleFunc("DELETE /v1/functions/{name}", func(w http.ResponseWriter, r *http.Request) {
+		a.remove(w, r, "function", a.proxy.RemoveFunction)
+	})
+	mux.HandleFunc("GET /v1/functions/{name}/logs", a.functionLogs)
+}
+
+// answer sends what was asked for, or why not.
+func (a *API) answer(w http.ResponseWriter, r *http.Request, v any, err error) {
+	if err != nil {
+		a.failed(w, r, err)
+		return
+	}
+	reply(w, http.StatusOK, v)
+}
+
+// push stores, checks and deploys the module that is the request's body.
+func (a *API) push(w http.ResponseWriter, r *http.Request, what string, push func(context.Context, string, io.Reader, api.Use) (api.ModuleVersion, bool, error), use api.Use) {
+	name := r.PathValue("name")
+	use.DryRun = dryRun(r)
+	v, created, err := push(r.Context(), name, r.Body, use)
+	if err != nil {
+		a.failed(w, r, err)
+		return
+	}
+	if use.DryRun {
+		reply(w, http.StatusOK, v)
+		return
+	}
+	a.audit(r, what+" pushed", what, name, "version", v.Version, "digest", v.Digest, "on", use.Route)
+	if created {
+		reply(w, http.StatusCreated, v)
+		return
+	}
+	reply(w, http.StatusOK, v)
+}
+
+func (a *API) rollBack(w http.ResponseWriter, r *http.Request, what string, back func(string) (api.ModuleVersion, error)) {
+	name := r.PathValue("name")
+	v, err := back(name)
+	if err == nil {
+		a.audit(r, what+" rolled back", what, name, "version", v.Version)
+	}
+	a.answer(w, r, v, err)
+}
+
+func (a *API) remove(w http.ResponseWriter, r *http.Request, what string, remove func(string) error) {
+	name := r.PathValue("name")
+	if err := remove(name); err != nil {
+		a.failed(w, r, err)
+		return
+	}
+	a.audit(r, what+" removed", what, name)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// functionLogs sends what a function has said, a line each, and goes on with what it
+// says if that is asked for.
+func (a *API) functionLogs(w http.ResponseWriter, r *http.Request) {
+	j, err := a.proxy.FunctionJournal(r.PathValue("name"))
+	if err != nil {
+		a.failed(w, r, err)
+		return
+	}
+	kept, next, stop, ok := j.Follow()
+	if !ok {
+		a.failed(w, r, &api.Problem{Title: "too many readers", Status: http.StatusServiceUnavailable, Detail: "too many follow this log already"})
+		return
+	}
+	defer stop()
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	for _, l := range kept {
+		writeLine(w, l)
+	}
+	if r.URL.Query().Get("follow") != "1" {
+		return
+	}
+	flusher := http.NewResponseController(w)
+	for {
+		if err := flusher.Flush(); err != nil {
+			return
+		}
+		select {
+		case l, more := <-next:
+			if !more {
+				return
+			}
+			writeLine(w, l)
+		case <-r.Context().Done():
+			return
+		case <-a.ending:
+			return
+		}
+	}
+}
+
+// writeLine writes a line for people: when, which version, in which request, what.
+func writeLine(w io.Writer, l journal.Line) {
+	if l.Missed > 0 {
+		fmt.Fprintf(w, "(%d lines were missed)\n", l.Missed)
+	}
+	fmt.Fprintf(w, "%s v%d %s %s\n", l.Time.UTC().Format(time.RFC3339Nano), l.Version, l.ID, l.Text)
+}

@@ -1,0 +1,173 @@
+package server
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/edge/metrics"
+)
+
+// meters is what the server counts of exchanges apart from their routes.
+type meters struct {
+	all      *metrics.Requests
+	filters  runMeters
+	programs runMeters // of functions
+	reloads  atomic.Int64
+}
+
+// upstreamMeter is what is counted of the exchanges with one upstream.
+type upstreamMeter struct {
+	latest    *metrics.Window
+	endpoints map[string]*endpointMeter // by address; never changed
+}
+
+type endpointMeter struct {
+	waited  metrics.Histogram
+	retries atomic.Uint64
+}
+
+func newUpstreamMeter(now time.Time, addresses []string) *upstreamMeter {
+	m := &upstreamMeter{latest: metrics.NewWindow(now, metrics.WindowConfig{}), endpoints: make(map[string]*endpointMeter)}
+	for _, a := range addresses {
+		m.endpoints[a] = new(endpointMeter)
+	}
+	return m
+}
+
+// count counts an exchange that has asked the upstream.
+func (m *upstreamMeter) count(now time.Time, r *edge.Record, failed bool) {
+	m.latest.Observe(now, r.Waited, failed)
+	if e := m.endpoints[r.Endpoint]; e != nil {
+		e.waited.Observe(r.Waited)
+		if r.Tries > 1 {
+			e.retries.Add(uint64(r.Tries - 1))
+		}
+	}
+}
+
+// runMeters measures the runs of modules, by version.
+type runMeters struct {
+	byVersion atomic.Pointer[map[run]*metrics.Histogram] // copied when there is a new version
+	mu        sync.Mutex                                 // held by who copies
+}
+
+type run struct {
+	name    string
+	version int
+}
+
+// count counts a part in an exchange.
+func (m *runMeters) count(r *edge.FilterRun) {
+	key := run{r.Name, r.Version}
+	if all := m.byVersion.Load(); all != nil {
+		if h := (*all)[key]; h != nil {
+			h.Observe(r.Took)
+			return
+		}
+	}
+	m.of(key).Observe(r.Took)
+}
+
+func (m *runMeters) of(key run) *metrics.Histogram {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next := make(map[run]*metrics.Histogram)
+	if all := m.byVersion.Load(); all != nil {
+		if h := (*all)[key]; h != nil {
+			return h
+		}
+		for k, h := range *all {
+			if k.name != key.name || k.version+maxMeteredVersions > key.version {
+				next[k] = h
+			}
+		}
+	}
+	h := new(metrics.Histogram)
+	next[key] = h
+	m.byVersion.Store(&next)
+	return h
+}
+
+// maxMeteredVersions is how many versions of a module are measured beside the
+// latest: those that go out while another comes in, and those that are pinned.
+const maxMeteredVersions = 20
+
+// snapshot returns what has been measured of a version.
+func (m *runMeters) snapshot(name string, version int) (metrics.HistogramSnapshot, bool) {
+	if all := m.byVersion.Load(); all != nil {
+		if h := (*all)[run{name, version}]; h != nil {
+			return h.Snapshot(), true
+		}
+	}
+	return metrics.HistogramSnapshot{}, false
+}
+
+// End implements edge.Ender: the exchange is over, counted and logged.
+func (s *Server) End(x *edge.Exchange) {
+	r := &x.Record
+	if r.Why == "" {
+		r.Why = outcome(r)
+	}
+	s.count(x)
+	if !r.Unlogged {
+		s.access.Load().Log(x)
+	}
+}
+
+// count counts an exchange that has ended.
+func (s *Server) count(x *edge.Exchange) {
+	r, snap, now := &x.Record, s.snapshot.Load(), time.Now()
+	o := metrics.Outcome{
+		Method: r.Method, Proto: x.Request.Proto, Status: x.Response.Status, Cache: r.Cache,
+		Duration: now.Sub(r.Start), Received: r.Received, Sent: r.Sent, Failed: failed(x),
+	}
+	s.meters.all.Count(now, &o)
+	if c := snap.meters[routeName{r.Site, r.Route, ""}]; c != nil {
+		c.Count(now, &o)
+		if r.Route != "" {
+			c.Leave()
+		}
+	}
+	if r.Arm != "" {
+		if c := snap.meters[routeName{r.Site, r.Route, r.Arm}]; c != nil {
+			c.Count(now, &o)
+		}
+	}
+	if r.Upstream != "" {
+		if m := snap.upstreams[r.Upstream]; m != nil {
+			m.count(now, r, o.Failed)
+		}
+	}
+	for i := range r.Filters {
+		s.meters.filters.count(&r.Filters[i])
+	}
+	if r.Function.Name != "" {
+		s.meters.programs.count(&r.Function)
+	}
+}
+
+// failed reports whether an exchange counts as an error: it was answered with 5xx,
+// or its answer broke off.
+func failed(x *edge.Exchange) bool {
+	switch status := x.Response.Status; {
+	case status >= 500:
+		return true
+	case x.Record.Err == nil || status >= 400:
+		return false
+	}
+	return edge.AsError(x.Record.Err).Kind != edge.ClientGone
+}
+
+// outcome returns the code of an exchange that did not fail before its response
+// was made.
+func outcome(r *edge.Record) string {
+	switch {
+	case r.Err != nil:
+		return edge.AsError(r.Err).Kind.Why()
+	case r.Cache == "hit", r.Cache == "pass":
+		return r.Cache
+	}
+	return "ok"
+}
