@@ -7,6 +7,8 @@
 // Writer, and Handler serves what was written.
 package metrics
 
+import "slices"
+
 // Type is what sort of figure a metric is.
 type Type uint8
 
@@ -34,11 +36,21 @@ type Label struct {
 	Values string // which there are, for readers
 }
 
-// Descriptions returns what all metrics mean, by name of the Metric.
-func Descriptions() []Description { return append([]Description(nil), descriptions[:]...) }
+// Descriptions returns what all metrics mean, in the order of their constants.
+func Descriptions() []Description {
+	list := make([]Description, metricCount)
+	for m := range list {
+		list[m] = Metric(m).Describe()
+	}
+	return list
+}
 
 // Describe returns what m means.
-func (m Metric) Describe() Description { return descriptions[m] }
+func (m Metric) Describe() Description {
+	d := descriptions[m]
+	d.Labels = slices.Clone(d.Labels)
+	return d
+}
 
 // String returns the name of m.
 func (m Metric) String() string { return descriptions[m].Name }
