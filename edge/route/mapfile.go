@@ -2,12 +2,12 @@ package route
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // MapLine is a line of a map of redirects.
@@ -35,11 +35,13 @@ func (p MapProblem) Error() string {
 
 func (p MapProblem) Unwrap() error { return p.Err }
 
-// What a map may have at most.
+// What a map may have at most. A million redirects take about a gigabyte once they
+// are a table.
 const (
-	MaxMapLines    = 1_000_000
-	MaxMapLine     = 16 << 10 // bytes of a line
-	maxMapProblems = 100      // more are not looked for
+	MaxMapLines    = 1_000_000 // with something on them
+	MaxMapLine     = 16 << 10  // bytes of a line
+	MaxMapBytes    = 256 << 20 // of all
+	maxMapProblems = 100       // more are not looked for
 )
 
 // ParseMap reads a map of redirects, which is called name where there is something
@@ -51,24 +53,33 @@ const (
 // White space separates the words. It returns either the lines or what is wrong
 // with them.
 func ParseMap(r io.Reader, name string) ([]MapLine, []MapProblem) {
-	m := mapReader{name: name, first: map[string]int{}}
-	in := bufio.NewReaderSize(r, MaxMapLine)
-	for !m.full() {
+	return parseMap(r, name, MaxMapLines, MaxMapBytes)
+}
+
+func parseMap(r io.Reader, name string, maxLines, maxBytes int) ([]MapLine, []MapProblem) {
+	m := mapReader{name: name, max: maxLines, first: map[string]int{}}
+	limited := &io.LimitedReader{R: r, N: int64(maxBytes) + 1}
+	in := bufio.NewReaderSize(limited, MaxMapLine+len("\r\n"))
+	for len(m.problems) < maxMapProblems {
 		text, err := in.ReadSlice('\n')
-		switch {
-		case err == nil || err == io.EOF:
-		case errors.Is(err, bufio.ErrBufferFull):
-			m.line++
-			m.bad(1, 0, fmt.Errorf("the line is longer than %d bytes", MaxMapLine))
-			return nil, m.problems
-		default:
-			m.problems = append(m.problems, MapProblem{File: name, Err: fmt.Errorf("read: %w", err)})
-			return nil, m.problems
+		long := false
+		for err == bufio.ErrBufferFull { // to the end of the line
+			long = true
+			_, err = in.ReadSlice('\n')
+		}
+		if limited.N == 0 {
+			m.problems = append(m.problems, MapProblem{File: name, Err: fmt.Errorf("it is longer than %d bytes", maxBytes)})
+			break
 		}
 		if len(text) > 0 {
-			m.read(strings.TrimRight(string(text), "\r\n"))
+			m.line++
+			m.read(string(text), long)
 		}
 		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			m.problems = append(m.problems, MapProblem{File: name, Err: fmt.Errorf("read: %w", err)})
 			break
 		}
 	}
@@ -80,33 +91,39 @@ func ParseMap(r io.Reader, name string) ([]MapLine, []MapProblem) {
 
 type mapReader struct {
 	name     string
+	max      int // lines
 	line     int
+	text     string // of the line
 	lines    []MapLine
 	first    map[string]int // canonical pattern to line
 	problems []MapProblem
 }
 
-func (m *mapReader) full() bool { return len(m.problems) >= maxMapProblems }
-
-func (m *mapReader) bad(column, other int, err error) {
-	m.problems = append(m.problems, MapProblem{m.name, m.line, column, other, err})
+// bad notes a problem at the octet of the current line with that index.
+func (m *mapReader) bad(at, other int, err error) {
+	m.problems = append(m.problems, MapProblem{m.name, m.line, 1 + utf8.RuneCountInString(m.text[:at]), other, err})
 }
 
-// read reads one line.
-func (m *mapReader) read(s string) {
-	m.line++
+// read reads one line, or the beginning of one that is too long.
+func (m *mapReader) read(s string, long bool) {
+	s = strings.TrimSuffix(strings.TrimSuffix(s, "\n"), "\r")
 	if m.line == 1 {
 		s = strings.TrimPrefix(s, "\ufeff") // a byte order mark
 	}
+	m.text = s
+	if long || len(s) > MaxMapLine {
+		m.bad(0, 0, fmt.Errorf("the line is longer than %d bytes", MaxMapLine))
+		return
+	}
 	var words [4]string
-	var at [4]int // columns
+	var at [4]int
 	n, rest := 0, s
 	for n < len(words) {
 		rest = strings.TrimLeft(rest, " \t")
-		if rest == "" || n == 0 && rest[0] == '#' || n > 0 && rest[0] == '#' {
+		if rest == "" || rest[0] == '#' {
 			break
 		}
-		at[n] = len(s) - len(rest) + 1
+		at[n] = len(s) - len(rest)
 		end := strings.IndexAny(rest, " \t")
 		if end < 0 {
 			end = len(rest)
@@ -123,34 +140,33 @@ func (m *mapReader) read(s string) {
 	case n == len(words):
 		m.bad(at[3], 0, fmt.Errorf("%q is one word too many: a line is PATTERN TARGET [STATUS]", words[3]))
 		return
-	case len(m.lines) == MaxMapLines:
-		m.bad(1, 0, fmt.Errorf("more than %d lines", MaxMapLines))
+	case len(m.lines) == m.max:
+		m.bad(0, 0, fmt.Errorf("there are more than %d lines", m.max))
 		return
 	}
 	l := MapLine{Line: m.line, Pattern: words[0], Target: words[1]}
-	ok := true
-	if p, err := parsePattern(l.Pattern); err != nil {
+	before := len(m.problems)
+	p, err := parsePattern(l.Pattern)
+	if err != nil {
 		m.bad(at[0], 0, err)
-		return
-	} else if first, twice := m.first[p.key()]; twice {
-		m.bad(at[0], first, fmt.Errorf("%q matches what line %d matches", l.Pattern, first))
-		ok = false
 	} else {
-		m.first[p.key()] = m.line
-	}
-	if _, err := ParseTemplate(l.Target, l.Pattern); err != nil {
-		m.bad(at[1], 0, err)
-		ok = false
+		key := p.key()
+		if first, twice := m.first[key]; twice {
+			m.bad(at[0], first, fmt.Errorf("%q matches what line %d does", l.Pattern, first))
+		} else {
+			m.first[key] = m.line
+		}
+		if _, err := parseTemplate(l.Target, &p); err != nil {
+			m.bad(at[1], 0, err)
+		}
 	}
 	if n == 3 {
-		status, err := strconv.Atoi(words[2])
-		if err != nil || !slices.Contains([]int{301, 302, 303, 307, 308}, status) {
+		l.Status, err = strconv.Atoi(words[2])
+		if err != nil || !slices.Contains([]int{301, 302, 303, 307, 308}, l.Status) {
 			m.bad(at[2], 0, fmt.Errorf("%q is no status of a redirect; have 301, 302, 303, 307, 308", words[2]))
-			ok = false
 		}
-		l.Status = status
 	}
-	if ok {
+	if len(m.problems) == before {
 		m.lines = append(m.lines, l)
 	}
 }
@@ -161,13 +177,13 @@ func (p *pattern) key() string {
 	for _, s := range p.segments {
 		b.WriteByte('/')
 		if s.any {
-			b.WriteString("{}") // no text has these
+			b.WriteByte(0) // no path has it
 		} else {
 			b.WriteString(s.text)
 		}
 	}
 	if p.below {
-		b.WriteString("/*")
+		b.WriteString("/\x00*")
 	}
 	return b.String()
 }

@@ -47,6 +47,10 @@ func ParseTemplate(s, path string) (Template, error) {
 	if err != nil {
 		return Template{}, err
 	}
+	return parseTemplate(s, &p)
+}
+
+func parseTemplate(s string, p *pattern) (Template, error) {
 	t := Template{root: true}
 	rest := s
 	for _, scheme := range []string{"http://", "https://"} {
@@ -101,7 +105,7 @@ func ParseTemplate(s, path string) (Template, error) {
 				return Template{}, fmt.Errorf("target %q: { without }", s)
 			}
 		}
-		in, err := inserted(s, name, &p)
+		in, err := inserted(s, name, p)
 		switch {
 		case err != nil:
 			return Template{}, err
