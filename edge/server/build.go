@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/edge/cache"
+	"github.com/sluice-edge/sluice/edge/compress"
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/diag"
 	"github.com/sluice-edge/sluice/edge/metrics"
@@ -26,6 +27,7 @@ type builder struct {
 	filters   map[config.FilterUse]*filter // nil: cannot be made
 	functions map[config.FilterUse]*function
 	pending   []pending
+	offline   bool // nothing is to be run: modules are not looked at
 }
 
 // pending is what is done when the configuration goes live, or instead if it does
@@ -139,7 +141,7 @@ func (b *builder) site(c *config.Site, snap *snapshot) *site {
 		for _, a := range built.arms {
 			b.meter(snap, routeName{st.name, built.name, a.name})
 		}
-		entry := route.Entry[*Route]{
+		e := route.Entry[*Route]{
 			Methods: r.Match.Methods,
 			Path:    r.Match.Path,
 			Header:  conditions(r.Match.When.Header),
@@ -148,12 +150,14 @@ func (b *builder) site(c *config.Site, snap *snapshot) *site {
 			Value:   built,
 		}
 		if r.Redirect == nil || r.Redirect.Map == "" {
-			entries, places = append(entries, entry), append(places, r.Place)
+			entries, places = append(entries, e), append(places, r.Place)
+			st.entries = append(st.entries, entry{matchText(r), built})
 			continue
 		}
 		for _, line := range b.redirectMap(r) {
-			entry.Path, entry.Value = line.Pattern, b.mapped(built, r, &line)
-			entries, places = append(entries, entry), append(places, diag.Place{File: r.Redirect.Map, Line: line.Line, Column: 1})
+			e.Path, e.Value = line.Pattern, b.mapped(built, r, &line)
+			entries, places = append(entries, e), append(places, diag.Place{File: r.Redirect.Map, Line: line.Line, Column: 1})
+			st.entries = append(st.entries, entry{line.Pattern, e.Value})
 		}
 	}
 	table, problems := route.New(entries)
@@ -237,8 +241,8 @@ func (b *builder) route(st *site, c *config.Route) *Route {
 		r.cache = b.store.Stage(cache.Policy{TTL: c.Cache.TTL})
 	}
 	var stages []edge.Filter
-	if stage := b.compress(c); stage != nil {
-		stages = append(stages, stage)
+	if r.compress = b.compress(c); r.compress != nil {
+		stages = append(stages, r.compress)
 	}
 	for _, use := range c.Filters {
 		if f := b.filter(use, c.Place); f != nil {
@@ -259,7 +263,7 @@ func (b *builder) redirect(pattern string, c *config.Redirect) *redirect {
 	return &redirect{status: c.Status, to: t, keepQuery: !strings.ContainsAny(c.To, "?#") && !strings.Contains(c.To, "{query}")}
 }
 
-func (b *builder) compress(c *config.Route) edge.Filter {
+func (b *builder) compress(c *config.Route) *compress.Stage {
 	if c.Compress.Off {
 		return nil
 	}
@@ -276,7 +280,11 @@ func (b *builder) arm(name string, to config.Target, at diag.Place) arm {
 	if to.Function != "" {
 		return arm{name: name, function: b.function(to.Function, to.Version, at)}
 	}
-	return arm{name: name, pool: b.pool(to.Upstream, at)}
+	a := arm{name: name, pool: b.pool(to.Upstream, at), balance: "round-robin"}
+	if u := b.file.Upstream(to.Upstream); u != nil && u.Balance == config.LeastRequests {
+		a.balance = "least-requests"
+	}
+	return a
 }
 
 // pool returns the pool of an upstream.

@@ -22,6 +22,10 @@ func (b *builder) filter(use config.FilterUse, at diag.Place) *filter {
 		return f
 	}
 	c := b.file.Filter(use.Name)
+	if b.offline {
+		b.filters[use] = newFilter(c, use.Version)
+		return b.filters[use]
+	}
 	f, err := b.newFilter(c, use.Version)
 	if err != nil {
 		b.problems.Errorf(at, "%v", err)

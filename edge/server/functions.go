@@ -24,6 +24,10 @@ func (b *builder) function(name string, pin int, at diag.Place) *function {
 		return f
 	}
 	c := b.file.Function(name)
+	if b.offline {
+		b.functions[use] = newFunction(c, pin, nil)
+		return b.functions[use]
+	}
 	f, err := b.newFunction(c, pin)
 	if err != nil {
 		b.problems.Errorf(at, "%v", err)

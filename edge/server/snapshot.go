@@ -4,6 +4,8 @@ import (
 	"sync/atomic"
 
 	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/edge/cache"
+	"github.com/sluice-edge/sluice/edge/compress"
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/metrics"
 	"github.com/sluice-edge/sluice/edge/route"
@@ -40,10 +42,17 @@ type host struct {
 }
 
 type site struct {
-	name   string
-	host   string // as its key has it
-	table  *route.Table[*Route]
-	routes []*Route
+	name    string
+	host    string // as its key has it
+	table   *route.Table[*Route]
+	entries []entry // of the table
+	routes  []*Route
+}
+
+// entry is an entry of a site's table: a route, or a line of its map of redirects.
+type entry struct {
+	match string
+	route *Route
 }
 
 // Route is one route's stages, in the order in which an exchange meets them.
@@ -61,7 +70,8 @@ type Route struct {
 	respond  *respond
 	split    *split.Split
 	filters  []*filter
-	cache    edge.Filter
+	compress *compress.Stage
+	cache    *cache.Stage
 	toward   *toward // what is changed on the way to the arm
 	arms     []arm   // one, without a name, if there is no split
 	response *edits  // of the fields of the answer, whatever it is
@@ -73,6 +83,7 @@ type Route struct {
 type arm struct {
 	name     string
 	pool     *upstream.Pool
+	balance  string // how pool picks
 	function *function
 }
 
