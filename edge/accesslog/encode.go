@@ -97,17 +97,22 @@ func (e *encoder) number(key string, n int64) {
 	e.b = strconv.AppendInt(e.b, n, 10)
 }
 
-// uri appends the request's target in origin form.
+// uri appends the request's target, if there is one.
 func (e *encoder) uri(r *edge.Record) {
 	if r.Path == "" && r.Query == "" {
 		return
 	}
 	e.b = append(e.b, `,"uri":"`...)
-	if rest := e.escaped(r.Path, e.maxValue); r.Query != "" && rest > 0 {
-		e.b = append(e.b, '?')
-		e.escaped(r.Query, rest)
-	}
+	e.target(r)
 	e.b = append(e.b, '"')
+}
+
+// target appends the inside of a string: the request's target in origin form.
+func (e *encoder) target(r *edge.Record) {
+	rest := e.inside(r.Path, e.maxValue)
+	if r.Query != "" {
+		e.more("?", r.Query, rest)
+	}
 }
 
 func (e *encoder) times(r *edge.Record, now time.Time) {
@@ -266,10 +271,9 @@ func (e *encoder) field(have *edge.Fields, want *field, authority string) (found
 		case want.redacted:
 			e.b = append(e.b, redacted...)
 			return true
-		case found && rest > 0:
-			e.b = append(e.b, ", "...)
-		}
-		if rest > 0 {
+		case found:
+			rest = e.more(", ", f.Value, rest)
+		default:
 			rest = e.inside(f.Value, rest)
 		}
 		found = true
@@ -284,8 +288,24 @@ func (e *encoder) field(have *edge.Fields, want *field, authority string) (found
 	return true
 }
 
+// more appends another part of a string, behind a separator.
+func (e *encoder) more(separator, s string, room int) int {
+	if room < 0 {
+		return room
+	}
+	if room == 0 {
+		e.b = append(e.b, cut...)
+		return -1
+	}
+	e.b = append(e.b, separator...)
+	return e.inside(s, room)
+}
+
+// cut stands for the rest of a long value.
+const cut = "..."
+
 // inside appends the inside of a string of at most room bytes, and returns how
-// much room is left; 0 after what had to be cut.
+// much room is left; -1 after what had to be cut.
 func (e *encoder) inside(s string, room int) int {
 	if e.text {
 		return e.ascii(s, room)
@@ -309,7 +329,7 @@ var plain = func() (t [256]bool) {
 }()
 
 // escaped appends the inside of a string of at most room bytes, and returns how
-// much room is left; 0 after what had to be cut. Bytes that are not UTF-8 become
+// much room is left; -1 after what had to be cut. Bytes that are not UTF-8 become
 // U+FFFD each, and nothing of s can end the string, the line, or steer a
 // terminal.
 func (e *encoder) escaped(s string, room int) int {
@@ -343,8 +363,8 @@ func (e *encoder) escaped(s string, room int) int {
 	}
 	e.b = append(e.b, s[start:]...)
 	if long {
-		e.b = append(e.b, "..."...)
-		return 0
+		e.b = append(e.b, cut...)
+		return -1
 	}
 	return room - len(s)
 }

@@ -146,9 +146,9 @@ func TestLongValuesAreCut(t *testing.T) {
 	}
 	f("abc", 4, "abc", 1)
 	f("abcd", 4, "abcd", 0)
-	f("abcde", 4, "abcd...", 0)
-	f("abåc", 3, "ab...", 0) // not within a character
-	f("åå", 1, "...", 0)
+	f("abcde", 4, "abcd...", -1)
+	f("abåc", 3, "ab...", -1) // not within a character
+	f("åå", 1, "...", -1)
 	x := new(edge.Exchange)
 	x.Begin(nil, nil, time.Now())
 	x.Request.Path, x.Request.Query = "/"+strings.Repeat("p", 5), strings.Repeat("q", 100)
@@ -156,8 +156,11 @@ func TestLongValuesAreCut(t *testing.T) {
 	x.Request.Fields.Add("A", strings.Repeat("a", 8))
 	x.Request.Fields.Add("A", strings.Repeat("b", 8))
 	x.Request.Fields.Add("A", strings.Repeat("c", 8))
-	got := lineOf(x, Config{MaxValue: 10, Fields: []string{"a"}})
-	for _, want := range []string{`"uri":"/ppppp?qqqq..."`, `"fields":{"a":"aaaaaaaa, bb..."}`} {
+	x.Request.Fields.Add("B", strings.Repeat("b", 10)) // fills the room, and more comes
+	x.Request.Fields.Add("B", "more")
+	x.Request.Fields.Add("B", "still more")
+	got := lineOf(x, Config{MaxValue: 10, Fields: []string{"a", "b"}})
+	for _, want := range []string{`"uri":"/ppppp?qqqq..."`, `"fields":{"a":"aaaaaaaa, bb...","b":"bbbbbbbbbb..."}`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got %s, want %s in it", got, want)
 		}

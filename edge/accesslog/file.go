@@ -40,14 +40,15 @@ type File struct {
 	over    chan struct{} // closed by the housekeeper when it has ended
 	turn    chan struct{} // full while somebody has the following fields: a lock that one need not wait for
 
-	file   *os.File    // nil: to be opened
-	info   os.FileInfo // of file, as it was opened
-	real   string      // path of file without symbolic links
-	end    int64       // where our last write ended; -1: unknown
-	torn   bool        // the file ends within a line
-	last   time.Time   // when it was written to, by us or before we opened it
-	retry  time.Time   // no rotation is tried before, since the last has failed
-	closed bool
+	file    *os.File    // nil: to be opened
+	info    os.FileInfo // of file, as it was opened
+	real    string      // path of file without symbolic links
+	end     int64       // where our last write ended; -1: unknown
+	torn    bool        // the file ends within a line
+	last    time.Time   // when it was written to, by us or before we opened it
+	retry   time.Time   // no rotation is tried before
+	overdue bool        // the last rotation has failed
+	closed  bool
 
 	write func(*os.File, []byte) (int, error) // (*os.File).Write, except in tests of what that may return
 }
@@ -132,7 +133,7 @@ func (f *File) tryOpen() error {
 
 // use makes file the one that is written to.
 func (f *File) use(file *os.File, info os.FileInfo, real string) {
-	f.file, f.info, f.real, f.end, f.torn, f.last = file, info, real, -1, false, time.Time{}
+	f.file, f.info, f.real, f.end, f.torn, f.last, f.overdue = file, info, real, -1, false, time.Time{}, false
 	if info.Size() > 0 {
 		f.last = info.ModTime()
 	}
@@ -221,33 +222,42 @@ func (f *File) leave() { <-f.turn }
 func (f *File) Write(p []byte) (n int, err error) {
 	f.turn <- struct{}{}
 	defer f.leave()
-	for n < len(p) {
-		done, err := f.some(p[n:])
-		n += done
+	for rotations := 0; n < len(p); {
+		done, err := f.some(p[n:], rotations < maxRotations)
 		if err != nil {
-			return n, err
+			return n + done, err
+		}
+		if rotations++; done > 0 {
+			n, rotations = n+done, 0
 		}
 	}
 	return n, nil
 }
 
+// maxRotations is how often a file is given up, for those that others fill or
+// replace, before a line is written.
+const maxRotations = 3
+
 // some writes as many lines of p as the file has room for, or begins another.
-func (f *File) some(p []byte) (int, error) {
+func (f *File) some(p []byte, mayRotate bool) (int, error) {
 	size, err := f.hold()
 	if err != nil {
 		return 0, err
 	}
 	defer f.release()
 	now := time.Now()
-	if f.isFull(size, p, now) && !now.Before(f.retry) {
-		if err := f.rotate(now); err == nil {
+	switch {
+	case !f.isFull(size, p, now):
+		p = p[:f.room(size, p)]
+	case mayRotate && !now.Before(f.retry):
+		err := f.rotate(now)
+		if err == nil {
 			return 0, nil
-		} else if f.cfg.Log != nil {
+		}
+		f.overdue, f.retry = true, now.Add(reportEvery)
+		if f.cfg.Log != nil {
 			f.cfg.Log.Error("the access log cannot be rotated, and grows", "file", f.cfg.Path, "err", err)
 		}
-		f.retry = now.Add(reportEvery)
-	} else if !f.isFull(size, p, now) {
-		p = p[:f.room(size, p)]
 	}
 	return f.append(size, p, now)
 }

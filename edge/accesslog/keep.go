@@ -97,9 +97,12 @@ func (f *File) lockDir(path string) (*os.File, error) {
 	return dir, nil
 }
 
+// claimed is how long an empty file is left alone: another process may be about to
+// give a full one its name. After that, it died before it could.
+const claimed = time.Hour
+
 // list returns the files that were rotated, the newest first. What is left of
-// compressing one is removed, as are empty files, which a rotation leaves that
-// was cut short.
+// compressing one, or of its rotation, is removed.
 func (f *File) list(dir *os.File, real string) ([]old, error) {
 	entries, err := dir.ReadDir(-1)
 	if err != nil {
@@ -123,16 +126,22 @@ func (f *File) list(dir *os.File, real string) ([]old, error) {
 		case gzSuffix:
 			o.gzip = true
 		default:
-			if info, err := e.Info(); err != nil || info.Size() == 0 {
-				if err == nil {
-					err = os.Remove(path)
-				}
-				if err != nil && !errors.Is(err, os.ErrNotExist) {
+			info, err := e.Info()
+			switch {
+			case errors.Is(err, os.ErrNotExist):
+				continue
+			case err != nil:
+				return nil, err
+			case info.Size() > 0:
+				o.plain = true
+			case time.Since(info.ModTime()) < claimed:
+				continue
+			default:
+				if err := os.Remove(path); err != nil {
 					return nil, err
 				}
 				continue
 			}
-			o.plain = true
 		}
 		found[stamp] = o
 	}

@@ -80,6 +80,9 @@ func TestAfterACrash(t *testing.T) {
 	save(t, at(dir, 4), "compressed, and then written to\nonce more\n")
 	save(t, at(dir, 4)+gzSuffix, zipped(t, "compressed, and then written to\n"))
 	save(t, at(dir, 5), "") // a name that was claimed
+	hourAgo := time.Now().Add(-time.Hour)
+	must(t, os.Chtimes(at(dir, 5), hourAgo, hourAgo))
+	save(t, at(dir, 8), "") // one that is being claimed
 	save(t, at(dir, 6)+tmpSuffix, "")
 	save(t, at(dir, 7), "damaged\n")
 	save(t, at(dir, 7)+gzSuffix, "x")
@@ -91,7 +94,7 @@ func TestAfterACrash(t *testing.T) {
 			t.Errorf("%d: got %q, want %q", i, got, want)
 		}
 	}
-	sameFiles(t, "files", files(t, path), at("", 1)+gzSuffix, at("", 2)+gzSuffix, at("", 3)+gzSuffix, at("", 4)+gzSuffix, at("", 7)+gzSuffix, "access.log")
+	sameFiles(t, "files", files(t, path), at("", 1)+gzSuffix, at("", 2)+gzSuffix, at("", 3)+gzSuffix, at("", 4)+gzSuffix, at("", 7)+gzSuffix, at("", 8), "access.log")
 }
 
 // A compressed file says what it was, and when.

@@ -17,6 +17,8 @@ func (f *File) isFull(size int64, p []byte, now time.Time) bool {
 	switch {
 	case size == 0:
 		return false
+	case f.overdue:
+		return true
 	case f.cfg.Size > 0 && size+int64(firstLine(p)) > f.cfg.Size:
 		return true
 	}
@@ -67,20 +69,29 @@ func (f *File) rotate(now time.Time) error {
 		return err
 	}
 	old, from := f.file, f.real
-	if err := f.open(); err != nil {
+	if err := f.begin(at); err != nil {
 		if _, lerr := os.Lstat(from); errors.Is(lerr, fs.ErrNotExist) {
 			err = errors.Join(err, os.Rename(to, from))
 		}
 		return err
 	}
 	old.Close()
-	likeness(f.file, at)
 	select { // of two, the last will do: the housekeeper looks at all files
 	case <-f.rotated:
 	default:
 	}
 	f.rotated <- from
 	return nil
+}
+
+// begin makes the file anew, like the one of info, and opens it.
+func (f *File) begin(info os.FileInfo) error {
+	// What changes its owner must be ours: with O_EXCL nobody's link is followed.
+	if file, err := os.OpenFile(f.real, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode); err == nil {
+		likeness(file, info)
+		file.Close() // is empty
+	}
+	return f.open() // the same, or what somebody else was quicker to make
 }
 
 // likeness gives a file the permissions and, if we may, the owner that info has.
@@ -95,12 +106,14 @@ func likeness(file *os.File, info os.FileInfo) {
 func claim(real string, now time.Time) (string, error) {
 	for range 1000 {
 		to := rotatedPath(real, now)
-		_, err := os.Lstat(to + gzSuffix)
-		if errors.Is(err, fs.ErrNotExist) {
-			var file *os.File
-			if file, err = os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode); err == nil {
-				return to, file.Close()
+		file, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+		if err == nil {
+			file.Close()
+			// Now, as before it may be made of a file that has the name until then.
+			if _, err = os.Lstat(to + gzSuffix); errors.Is(err, fs.ErrNotExist) {
+				return to, nil
 			}
+			os.Remove(to) // is ours
 		}
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return "", err

@@ -248,8 +248,37 @@ func TestRotationFails(t *testing.T) {
 	}
 }
 
-// Many exchanges end while files are rotated and compressed: each has its line,
-// once.
+// What has failed is tried again, not only when the next age begins.
+func TestRotationIsTriedAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access.log")
+	for ms := range 1000 { // in the way of what is begun in the second hour
+		save(t, rotatedPath(path, time.Date(2000, 1, 1, 1, 0, 0, ms*1e6, time.UTC)), "taken\n")
+	}
+	synctest.Test(t, func(t *testing.T) { // 2000-01-01T00:00:00Z
+		var log bytes.Buffer
+		f := open(t, FileConfig{Path: path, Age: time.Hour, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		put(t, f, "first hour\n")
+		<-time.After(time.Hour)
+		put(t, f, "second hour\n")
+		<-time.After(9 * time.Second)
+		put(t, f, "not yet\n")
+		<-time.After(time.Second)
+		put(t, f, "rotated\n")
+		must(t, f.Close())
+		if got := strings.Count(log.String(), "are taken"); got != 1 {
+			t.Errorf("got %d reports, want 1: %s", got, &log)
+		}
+	})
+	if got, want := read(t, filepath.Join(filepath.Dir(path), "access-20000101T010010.000.log")), "first hour\nsecond hour\nnot yet\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := read(t, path), "rotated\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Many exchanges end while files are rotated, compressed and opened anew: each has
+// its line, once.
 func TestRotationUnderLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "access.log")
 	f := open(t, FileConfig{Path: path, Size: 16 << 10, Compress: true, Linger: time.Minute})
@@ -265,6 +294,13 @@ func TestRotationUnderLoad(t *testing.T) {
 			}
 		})
 	}
+	all.Go(func() {
+		for range 100 {
+			if err := f.Reopen(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 	all.Wait()
 	must(t, l.Close())
 	must(t, f.Close())
@@ -333,4 +369,22 @@ func FuzzParseRotated(f *testing.F) {
 			t.Errorf("got %q, %q of %q, %q", stamp, suffix, base, name)
 		}
 	})
+}
+
+// Where somebody is quick to plant a link, what it leads to is not made anybody's.
+func TestRotateChangesNoOwnerThroughALink(t *testing.T) {
+	dir := t.TempDir()
+	path, victim := filepath.Join(dir, "access.log"), filepath.Join(dir, "victim")
+	save(t, victim, "")
+	must(t, os.Chmod(victim, 0o600))
+	f := open(t, FileConfig{Path: path})
+	must(t, os.Chmod(path, 0o666))
+	info, err := os.Stat(path)
+	must(t, err)
+	must(t, os.Remove(path))
+	must(t, os.Symlink(victim, path))
+	must(t, f.begin(info))
+	if got := mode(t, victim); got != 0o600 {
+		t.Errorf("got %v, want it left as it was", got)
+	}
 }

@@ -121,14 +121,6 @@ func (e *encoder) positive(n int64) {
 	}
 }
 
-// target appends the request's target in origin form.
-func (e *encoder) target(r *edge.Record) {
-	if rest := e.ascii(r.Path, e.maxValue); r.Query != "" && rest > 0 {
-		e.b = append(e.b, '?')
-		e.ascii(r.Query, rest)
-	}
-}
-
 // requestLine appends three words, unless nothing could be read of the request.
 func (e *encoder) requestLine(r *edge.Record, proto string) {
 	if r.Method == "" && r.Path == "" {
@@ -199,7 +191,7 @@ var printable = func() (t [256]bool) {
 
 // ascii appends s of at most room bytes as Apache does: what is not printable
 // ASCII becomes \xhh, but for the few that have a letter, and " and \ get a \ in
-// front. It returns how much room is left; 0 after what had to be cut.
+// front. It returns how much room is left; -1 after what had to be cut.
 func (e *encoder) ascii(s string, room int) int {
 	long := len(s) > room
 	if long {
@@ -232,8 +224,8 @@ func (e *encoder) ascii(s string, room int) int {
 	}
 	e.b = append(e.b, s[start:]...)
 	if long {
-		e.b = append(e.b, "..."...)
-		return 0
+		e.b = append(e.b, cut...)
+		return -1
 	}
 	return room - len(s)
 }
