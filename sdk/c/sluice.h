@@ -34,7 +34,7 @@
 #define SLUICE_IMPORT(name) __attribute__((import_module("http_handler"), import_name(#name)))
 #define SLUICE_EXPORT(name) __attribute__((export_name(#name)))
 
-// A literal as two arguments: the text and its length.
+// A literal, or an array that holds one, as two arguments: the text and its length.
 #define SLUICE_TEXT(literal) (literal), (uint32_t)(sizeof(literal) - 1)
 
 // What handle_request returns: go on to the next handler, with a number of the
