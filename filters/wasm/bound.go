@@ -18,7 +18,7 @@ import (
 //     loop, and each such instruction has one before it.
 //
 // Sizes are held against the bounds of vectors.go, and custom sections are left out,
-// but for names.
+// but for names. Segments of data are merged, see mergeData.
 //
 // Nothing of that makes an invalid module valid: an empty loop is a whole instruction
 // that leaves stack, labels and indexes alone, and a maximum is only ever
@@ -63,6 +63,8 @@ type bounder struct {
 	funcs  []uint32 // type of each function, imported ones first
 	list   []rawExport
 	named  bool
+
+	counted bool // there is a data count section
 }
 
 type rawExport struct {
@@ -90,6 +92,8 @@ const (
 	secElement = 9
 	secCode    = 10
 	secData    = 11
+
+	secDataCount = 12
 )
 
 // section reads s and appends it to the output.
@@ -139,6 +143,11 @@ func (b *bounder) section(s *section) error {
 		body = b.boundCode(s)
 	case secData:
 		s.readData()
+		if s.err == nil && !b.counted {
+			body = mergeData(s.b)
+		}
+	case secDataCount:
+		b.counted, s.p = true, len(s.b)
 	default:
 		s.p = len(s.b)
 	}

@@ -69,19 +69,24 @@ func (r *reader) readElements() {
 // readData reads the data section.
 func (r *reader) readData() {
 	for range r.atMost(maxSegments, "segments of data") {
-		switch flags := r.u32(); flags {
-		case 0:
-			r.constant()
-		case 1:
-		case 2:
-			r.u32() // memory
-			r.constant()
-		default:
-			r.fail(fmt.Errorf("unknown segment of data %d", flags))
-			return
-		}
-		r.bytes(r.u32())
+		r.segment()
 	}
+}
+
+// segment reads a segment of data.
+func (r *reader) segment() {
+	switch flags := r.u32(); flags {
+	case 0:
+		r.constant()
+	case 1:
+	case 2:
+		r.u32() // memory
+		r.constant()
+	default:
+		r.fail(fmt.Errorf("unknown segment of data %d", flags))
+		return
+	}
+	r.bytes(r.u32())
 }
 
 // constant reads a constant expression: constants, global.get, ref.null and
