@@ -191,6 +191,55 @@ func TestLeastRequests(t *testing.T) {
 	}
 }
 
+// Order is what Pick would do as one member after the other fails, and changes
+// nothing.
+func TestOrder(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for _, policy := range []Policy{RoundRobin, LeastRequests} {
+		for range 500 {
+			list := make([]Member, 1+r.IntN(70))
+			for i := range list {
+				list[i] = Member{Weight: 1 + r.IntN(5), Backup: r.IntN(4) == 0}
+			}
+			b := New(policy, list)
+			for range r.IntN(50) {
+				if i := b.Pick(nil); r.IntN(2) == 0 {
+					b.Done(i)
+				}
+			}
+			var later, skip Set
+			for i := range list {
+				if r.IntN(4) == 0 {
+					later.Add(i)
+					skip.Add(i)
+				}
+			}
+			order := b.Order(&later)
+			if again := b.Order(&later); !slices.Equal(again, order) {
+				t.Fatalf("%s: %v, then %v", policy, order, again)
+			}
+			for n, want := range order {
+				got := b.Pick(&skip)
+				if got < 0 { // the others are through
+					skip.Reset()
+					for _, i := range order[:n] {
+						skip.Add(i)
+					}
+					got = b.Pick(&skip)
+				}
+				if got != want {
+					t.Fatalf("%s: picked %d, want %d of %v", policy, got, want, order)
+				}
+				b.Done(got)
+				skip.Add(got)
+			}
+			if len(order) != len(list) {
+				t.Fatalf("%s: %d of %d in order", policy, len(order), len(list))
+			}
+		}
+	}
+}
+
 func TestLeastRequestsTiesRotate(t *testing.T) {
 	b := New(LeastRequests, members(1, 1, 1))
 	var picks []int

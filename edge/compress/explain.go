@@ -1,6 +1,10 @@
 package compress
 
-import "github.com/sluice-edge/sluice/edge"
+import (
+	"fmt"
+
+	"github.com/sluice-edge/sluice/edge"
+)
 
 // Explain returns the coding that a response to x would be encoded in, "" for
 // none, and why. Whether there is anything to encode is for the response to say.
@@ -15,8 +19,19 @@ func (s *Stage) Explain(x *edge.Exchange) (coding, why string) {
 		return "", "the request has no Accept-Encoding"
 	}
 	c, ok := negotiate(f, s.prefer)
-	if !ok {
-		return "", "Accept-Encoding asks for none of those that the route prefers, or for none rather than them"
+	if ok {
+		return c.String(), fmt.Sprintf("of %s the request likes it best; of those that it likes as much it is the first", s.offers())
 	}
-	return c.String(), "the client weighs it highest; among equals the first that the route prefers"
+	return "", fmt.Sprintf("the request likes none of %s, or likes identity more", s.offers())
+}
+
+// offers lists the codings that the stage may use, by preference.
+func (s *Stage) offers() (list string) {
+	for i, c := range s.prefer {
+		if i > 0 {
+			list += ", "
+		}
+		list += c.String()
+	}
+	return list
 }

@@ -294,6 +294,20 @@ func TestDealIsEven(t *testing.T) {
 }
 
 // From any number of goroutines, any 1000 requests: 49 to 51 of them at 5%.
+// Next says what Deal is about to, and deals nothing.
+func TestNext(t *testing.T) {
+	r := mustNew(t, 60*Percent, 30*Percent, 10*Percent)
+	for i := range 50 {
+		next := r.Next()
+		if again := r.Next(); again != next {
+			t.Fatalf("turn %d: %d, then %d", i, next, again)
+		}
+		if got := r.Deal(); got != next {
+			t.Fatalf("turn %d: dealt %d, want %d", i, got, next)
+		}
+	}
+}
+
 func TestDealConcurrently(t *testing.T) {
 	r := mustNew(t, 95*Percent, 5*Percent)
 	for round := range 20 {

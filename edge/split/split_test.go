@@ -305,7 +305,8 @@ func TestParseBy(t *testing.T) {
 	ok("header X-User", By{Header, "X-User"})
 	ok("client", By{Kind: Client})
 	ok("chance", By{Kind: Chance})
-	for _, s := range []string{"", "cookies", "cookie ", "header", "header ", "header a:b", "cookie a b", "client x", "chance 5%", "Cookie"} {
+	ok("filter", By{Kind: Filter})
+	for _, s := range []string{"", "cookies", "cookie ", "header", "header ", "header a:b", "cookie a b", "client x", "chance 5%", "filter x", "Cookie"} {
 		if got, err := ParseBy(s); err == nil {
 			t.Errorf("ParseBy(%q) = %v, want an error", s, got)
 		}
