@@ -103,10 +103,7 @@ func (f *File) open() error {
 			break
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("open the access log: %w", err)
-	}
-	return nil
+	return err
 }
 
 func (f *File) tryOpen() error {
@@ -256,7 +253,7 @@ func (f *File) some(p []byte, mayRotate bool) (int, error) {
 		}
 		f.overdue, f.retry = true, now.Add(reportEvery)
 		if f.cfg.Log != nil {
-			f.cfg.Log.Error("the access log cannot be rotated, and grows", "file", f.cfg.Path, "err", err)
+			f.cfg.Log.Error("the access log cannot be rotated, and grows", "file", f.cfg.Path, "error", err)
 		}
 	}
 	return f.append(size, p, now)

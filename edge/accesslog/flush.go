@@ -94,7 +94,7 @@ func (r *report) flushed(dropped uint64, err error, some, closing bool) {
 	now := time.Now()
 	if dropped != r.said && (closing || r.last.IsZero() || now.Sub(r.last) >= reportEvery) {
 		if r.cause != nil {
-			r.log.Error("access log lines lost", "lines", dropped-r.said, "err", r.cause)
+			r.log.Error("access log lines lost", "lines", dropped-r.said, "error", r.cause)
 		} else {
 			r.log.Error("access log lines lost: the output is too slow", "lines", dropped-r.said)
 		}

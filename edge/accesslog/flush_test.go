@@ -180,7 +180,7 @@ func TestFullDisk(t *testing.T) {
 		s.set(full, 0)
 		<-time.After(reportEvery)
 		write("dddd\n")
-		if got := log.String(); !strings.Contains(got, `lines=1 err="no space left on device"`) || !strings.Contains(got, "lines=2 err=") {
+		if got := log.String(); !strings.Contains(got, `lines=1 error="no space left on device"`) || !strings.Contains(got, "lines=2 error=") {
 			t.Errorf("got %s, want a report of the rest", got)
 		}
 		if err := l.Close(); !errors.Is(err, full) {

@@ -25,7 +25,7 @@ func (f *File) keepHouse() {
 		if err == nil || errors.Is(err, errStopped) || f.cfg.Log == nil || !told.IsZero() && now.Sub(told) < reportEvery {
 			return
 		}
-		f.cfg.Log.Error("rotated access logs cannot be looked after", "file", path, "err", err)
+		f.cfg.Log.Error("rotated access logs cannot be looked after", "file", path, "error", err)
 		told = now
 	}
 	for {
@@ -162,12 +162,20 @@ func (o *old) path(real string) string {
 func (o *old) remove(real string) error {
 	var err error
 	if o.plain {
-		err = os.Remove(o.path(real))
+		err = remove(o.path(real))
 	}
 	if o.gzip {
-		err = errors.Join(err, os.Remove(o.path(real)+gzSuffix))
+		err = errors.Join(err, remove(o.path(real)+gzSuffix))
 	}
 	return err
+}
+
+// remove removes a file, unless somebody was quicker.
+func remove(path string) error {
+	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // compress replaces the file at path by a compressed one, which is whole when it
@@ -180,6 +188,7 @@ func (f *File) compress(path string) error {
 		return err
 	}
 	defer from.Close()
+	lock(from, syscall.LOCK_EX)
 	info, err := from.Stat()
 	if err != nil {
 		return err
@@ -187,6 +196,7 @@ func (f *File) compress(path string) error {
 	if isWhole(path+gzSuffix, info.Size()) { // but for the removal, a process had done it
 		return os.Remove(path)
 	}
+	lock(from, syscall.LOCK_UN)
 	to, err := os.OpenFile(path+tmpSuffix, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
 		return err
