@@ -38,16 +38,7 @@ HUP loads the file again.`,
 				}
 				return f, problems
 			}
-			s.watched = func() []string {
-				files := []string{path}
-				for _, f := range current.Filters {
-					files = append(files, f.Wasm)
-				}
-				for _, c := range current.TLS.Certificates {
-					files = append(files, c.Cert, c.Key)
-				}
-				return files
-			}
+			s.watched = func() []string { return current.Files() }
 			s.started = func() { s.log.Info("serving", "config", path, "addresses", s.proxy.Addresses()) }
 			return s.serve()
 		},

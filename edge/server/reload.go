@@ -93,11 +93,25 @@ func (s *Server) Apply(file *config.File) (problems *diag.List, err error) {
 	for _, bd := range s.bindings {
 		bd.configure(file)
 	}
+	s.filters.Hold(pins(used.filters, func(f *filter) (string, int) { return f.name, f.pin }))
+	s.functions.Hold(pins(used.functions, func(f *function) (string, int) { return f.name, f.pin }))
 	s.applied = time.Now()
 	if old != nil {
 		s.reloads++
 	}
 	return b.problems, nil
+}
+
+// pins returns the versions that routes are pinned to, by the names of their
+// modules.
+func pins[T any](all map[string]T, of func(T) (name string, pin int)) map[string][]int {
+	held := make(map[string][]int)
+	for _, one := range all {
+		if name, pin := of(one); pin != 0 {
+			held[name] = append(held[name], pin)
+		}
+	}
+	return held
 }
 
 // open binds the addresses that are not bound yet. s.mu is held. Unless all can

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -12,8 +13,8 @@ import (
 // editors write in several steps.
 const settle = 100 * time.Millisecond
 
-// Watch calls changed whenever one of the files that list names has changed, until
-// ctx is done. Directories are watched, not files: editors and Kubernetes replace
+// Watch calls changed whenever one of the files has changed, or what a directory
+// among them holds, whose name ends with a slash, until ctx is done. Directories are watched, not files: editors and Kubernetes replace
 // files by renaming. changed returns what is to be watched from then on.
 func Watch(ctx context.Context, files []string, changed func() []string) error {
 	w, err := fsnotify.NewWatcher()
@@ -29,6 +30,9 @@ func Watch(ctx context.Context, files []string, changed func() []string) error {
 		for _, f := range files {
 			// A link and what it leads to may change apart.
 			for _, path := range []string{f, resolved(f)} {
+				if strings.HasSuffix(f, "/") && !strings.HasSuffix(path, "/") {
+					path += "/"
+				}
 				names[path] = true
 				needed[filepath.Dir(path)] = true
 			}
@@ -59,7 +63,7 @@ func Watch(ctx context.Context, files []string, changed func() []string) error {
 				return nil
 			}
 			// ..data is the link that Kubernetes swaps.
-			if names[e.Name] || filepath.Base(e.Name) == "..data" {
+			if names[e.Name] || names[filepath.Dir(e.Name)+"/"] || filepath.Base(e.Name) == "..data" {
 				quiet.Reset(settle)
 			}
 		case <-quiet.C:
