@@ -76,7 +76,7 @@ func TestMergeData(t *testing.T) {
 			init string
 		}{1000*i + 1010, "z"})
 	}
-	f(300-maxSpans/2, many) // only so many spans are known apart
+	f(300-maxSpans/2, many)                        // only so many spans are known apart
 	f(1, plain{{100, "a"}, {110, ""}, {111, "b"}}) // an empty one still reaches
 	f(2, plain{{100, ""}, {200, ""}})
 	f(1, plain{{63, "a"}, {64, "b"}, {127, "c"}, {128, "d"}, {255, "e"}})

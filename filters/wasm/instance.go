@@ -39,7 +39,7 @@ func (in *Instance) init() error {
 	in.base = experimental.WithMemoryAllocator(context.Background(),
 		experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory { return &in.memory }))
 	out := output{in}
-	config := in.pool.config.WithStdout(out).WithNanosleep(in.sleep)
+	config := in.pool.config.WithStdout(out)
 	if in.pool.opt.Command != nil {
 		config = config.WithStderr(errorOutput{in}).WithStdin(input{in})
 	} else {

@@ -18,12 +18,18 @@ var wasiFuncs = []HostFunc{
 	// guest asks for it or not.
 	{"environ_sizes_get", []ValueType{I32, I32}, []ValueType{I32}, environSizesGet},
 	{"environ_get", []ValueType{I32, I32}, []ValueType{I32}, environGet},
+
+	// The runtime's knows no points in time, and takes as many subscriptions as
+	// there is memory for.
+	{"poll_oneoff", []ValueType{I32, I32, I32, I32}, []ValueType{I32}, pollOneoff},
 }
 
 // The error numbers of WASI that wasiFuncs return.
 const (
 	errnoSuccess = 0
+	errnoBadf    = 8
 	errnoFault   = 21
+	errnoInval   = 28
 )
 
 func procExit(_ *Instance, stack []uint64) {
