@@ -63,6 +63,9 @@ type Stats struct {
 	Taken     int64 // Bytes, and what is free in the slabs that have been touched
 	Stored    int64 // responses that have been stored so far
 	Evictions int64 // keys that have given way so far
+
+	// Requests so far, by what Record.Cache says of them.
+	Hits, Stale, Misses, Revalidated, Passed, Bypassed int64
 }
 
 // Stats returns the state of s.
@@ -75,6 +78,12 @@ func (s *Store) Stats() (t Stats) {
 		t.Stored += sh.stored
 		t.Evictions += sh.evictions
 		sh.mu.Unlock()
+		for r, n := range [results]*int64{
+			hitResult: &t.Hits, staleResult: &t.Stale, missResult: &t.Misses,
+			revalidatedResult: &t.Revalidated, passResult: &t.Passed, bypassResult: &t.Bypassed,
+		} {
+			*n += sh.results[r].Load()
+		}
 	}
 	return t
 }

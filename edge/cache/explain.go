@@ -35,16 +35,16 @@ func (s *Stage) Explain(x *edge.Exchange) (e Explanation) {
 	e.Key = readable(key, x.Record.Arm)
 	switch offStore(req) {
 	case offUpgrade:
-		e.Does, e.Why = recordBypass, "the request asks for another protocol"
+		e.Does, e.Why = bypassResult.String(), "the request asks for another protocol"
 		return e
 	case offMethod:
-		e.Does, e.Why = recordPass, req.Method+" is not answered from a store"
+		e.Does, e.Why = passResult.String(), req.Method+" is not answered from a store"
 		return e
 	case offContent:
-		e.Does, e.Why = recordBypass, "the request has content"
+		e.Does, e.Why = bypassResult.String(), "the request has content"
 		return e
 	case offPrecondition:
-		e.Does, e.Why = recordBypass, "If-Match and If-Unmodified-Since are for the origin"
+		e.Does, e.Why = bypassResult.String(), "If-Match and If-Unmodified-Since are for the origin"
 		return e
 	}
 	c := parseRequestControl(&req.Fields)
@@ -54,20 +54,20 @@ func (s *Stage) Explain(x *edge.Exchange) (e Explanation) {
 		e.Age = max(time.Duration(p.meta.initial+s.store.since(time.Now())-p.meta.received), 0)
 		e.TTL = time.Duration(p.meta.lifetime) - e.Age
 		if refuses(&c, &p.meta, e.Age) == "" {
-			e.Does, e.Why = recordHit, "what is stored is fresh"
+			e.Does, e.Why = hitResult.String(), "what is stored is fresh"
 			if e.TTL <= 0 {
-				e.Does, e.Why = recordStale, "what is stored is stale, and the client allows that (max-stale)"
+				e.Does, e.Why = staleResult.String(), "what is stored is stale, and the client allows that (max-stale)"
 			}
 			return e
 		}
 	}
-	e.Does, e.Why = recordMiss, p.why(&c, e.Age, e.TTL)
+	e.Does, e.Why = missResult.String(), p.why(&c, e.Age, e.TTL)
 	switch {
 	case c.onlyIfCached:
 		e.Why += "; it is answered with 504, since the client wants only what is stored (only-if-cached)"
 		return e
 	case c.noStore:
-		e.Does, e.Why = recordBypass, "the client wants nothing stored (no-store)"
+		e.Does, e.Why = bypassResult.String(), "the client wants nothing stored (no-store)"
 		return e
 	case p.validator:
 		e.Does = doesRevalidate

@@ -26,18 +26,21 @@ func (f *forward) serve(x *edge.Exchange, next edge.Handler) error {
 	conditional := t.found.rec != 0 && f.condition(x)
 	change := f.shard.ask(f.hash)
 	t.asked, t.hash = f.shard, f.hash
-	x.Record.Cache = recordMiss
+	x.Record.Cache = missResult.String()
 	err := next.Serve(x)
 	if conditional {
 		req.Fields.CopyFrom(&t.request)
 	}
+	if err == nil && conditional && res.Status == 304 {
+		f.came = time.Now()
+		return f.validated(x)
+	}
+	f.shard.count(x, missResult)
 	if err != nil {
 		return err
 	}
 	f.came = time.Now()
 	switch {
-	case conditional && res.Status == 304:
-		return f.validated(x)
 	case req.Method == "HEAD":
 		f.compare(x)
 		res.Fields.Add("Cache-Status", x.Concat("sluice; fwd=", f.reason))
@@ -101,7 +104,7 @@ func (f *forward) validated(x *edge.Exchange) error {
 		revive(&x.Response.Fields, fieldsOf(t.found.data))
 		f.remove()
 	}
-	x.Record.Cache = recordRevalidated
+	f.shard.count(x, revalidatedResult)
 	x.Response.Fields.Add("Cache-Status", x.Concat("sluice; fwd=", f.reason, "; fwd-status=304"))
 	t.deliver(m, age)
 	return nil

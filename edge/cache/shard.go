@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"math"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
@@ -19,6 +20,7 @@ const indexCost = 136
 type shard struct {
 	limit    int64 // bytes
 	variants int
+	results  [results]atomic.Int64 // requests so far
 
 	mu        sync.Mutex // guards the following fields
 	slabs     *slabs
@@ -158,6 +160,12 @@ func (s *shard) relink(rec *record, old, moved ref) {
 		}
 	}
 	panic("BUG: a block that its owner does not know")
+}
+
+// count notes what becomes of a request, as far as is known.
+func (s *shard) count(x *edge.Exchange, r result) {
+	s.results[r].Add(1)
+	x.Record.Cache = r.String()
 }
 
 // found is a stored response that is in use, or why there is none.

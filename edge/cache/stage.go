@@ -17,15 +17,23 @@ type Stage struct {
 	policy Policy
 }
 
-// What Record.Cache says.
+// result is what became of a request.
+type result uint8
+
 const (
-	recordHit         = "hit"
-	recordStale       = "stale" // the client allowed it
-	recordMiss        = "miss"
-	recordRevalidated = "revalidated"
-	recordPass        = "pass"   // not a method that is answered from a store
-	recordBypass      = "bypass" // the client, or a precondition for the origin, keeps off the store
+	hitResult   result = iota
+	staleResult        // the client allowed it
+	missResult
+	revalidatedResult
+	passResult   // not a method that is answered from a store
+	bypassResult // the client, or a precondition for the origin, keeps off the store
+	results
 )
+
+// String returns what Record.Cache says.
+func (r result) String() string {
+	return [results]string{"hit", "stale", "miss", "revalidated", "pass", "bypass"}[r]
+}
 
 // Filter implements [edge.Filter].
 func (s *Stage) Filter(x *edge.Exchange, next edge.Handler) error {
@@ -66,7 +74,7 @@ func (s *Stage) Filter(x *edge.Exchange, next edge.Handler) error {
 	case c.onlyIfCached: // RFC 9111, section 5.2.1.7
 		x.Respond(504, nil, 0)
 		x.Response.Fields.Add("Cache-Status", "sluice")
-		x.Record.Cache = recordMiss
+		sh.count(x, missResult)
 		return nil
 	case c.noStore: // section 5.2.1.5
 		return s.bypass(x, next, "request")
@@ -129,7 +137,7 @@ func (s *Stage) pass(x *edge.Exchange, next edge.Handler) error {
 		safe = true
 	}
 	site, scheme, authority, path, query := x.Record.Site, req.Scheme, req.Authority, req.Path, req.Query
-	x.Record.Cache = recordPass
+	s.store.shards[0].count(x, passResult)
 	if err := next.Serve(x); err != nil {
 		return err
 	}
@@ -143,7 +151,7 @@ func (s *Stage) pass(x *edge.Exchange, next edge.Handler) error {
 
 // bypass serves an exchange that is not to touch the store.
 func (s *Stage) bypass(x *edge.Exchange, next edge.Handler, reason string) error {
-	x.Record.Cache = recordBypass
+	s.store.shards[0].count(x, bypassResult)
 	if err := next.Serve(x); err != nil {
 		return err
 	}
@@ -196,10 +204,11 @@ func (t *state) answer(m *meta, age time.Duration) {
 	var digits [20]byte
 	ttl := strconv.AppendInt(digits[:0], int64((left)/time.Second), 10)
 	x.Response.Fields.Add("Cache-Status", x.Concat("sluice; hit; ttl=", string(ttl)))
-	x.Record.Cache = recordHit
+	r := hitResult
 	if left <= 0 {
-		x.Record.Cache = recordStale
+		r = staleResult
 	}
+	t.found.shard.count(x, r)
 	t.deliver(m, age)
 }
 
