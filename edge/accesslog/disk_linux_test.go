@@ -3,9 +3,12 @@ package accesslog
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -97,6 +100,49 @@ func TestCompressOnFullDisk(t *testing.T) {
 	must(t, os.Remove(filepath.Join(dir, "ballast")))
 	must(t, open(t, cfg).Close())
 	if got, want := unzip(t, at(dir, 1)+gzSuffix), strings.Repeat("one\n", 1000); got != want {
+		t.Errorf("got %d bytes, want %d", len(got), len(want))
+	}
+}
+
+// The end of a file is read under its lock: what a process adds that still writes
+// to it, while it is compressed, is in the compressed file too.
+func TestCompressWaitsForTheLastWriter(t *testing.T) {
+	dir := t.TempDir()
+	text := strings.Repeat("early\n", 1000)
+	save(t, at(dir, 1), text)
+	late, err := os.OpenFile(at(dir, 1), os.O_WRONLY|os.O_APPEND, 0)
+	must(t, err)
+	t.Cleanup(func() { late.Close() }) // which gives up the lock
+	info, err := late.Stat()
+	must(t, err)
+	must(t, lock(late, syscall.LOCK_EX))
+
+	from, err := os.Open(at(dir, 1))
+	must(t, err)
+	defer from.Close()
+	to, err := os.Create(at(dir, 1) + gzSuffix)
+	must(t, err)
+	f := &File{stop: make(chan struct{})}
+	done := make(chan error, 1)
+	go func() { done <- f.squeeze(to, from, info) }()
+	waiting := regexp.MustCompile(fmt.Sprintf(`-> FLOCK .*:%d `, info.Sys().(*syscall.Stat_t).Ino))
+	for waits := false; !waits; {
+		select {
+		case err := <-done:
+			t.Fatalf("it has ended, with %v, while the file is locked", err)
+		default:
+		}
+		locks, err := os.ReadFile("/proc/locks")
+		if err != nil {
+			t.Skipf("who waits for a lock cannot be seen here: %v", err)
+		}
+		waits = waiting.Match(locks)
+		runtime.Gosched()
+	}
+	_, err = late.WriteString("late\n")
+	must(t, errors.Join(err, lock(late, syscall.LOCK_UN)))
+	must(t, <-done)
+	if got, want := unzip(t, at(dir, 1)+gzSuffix), text+"late\n"; got != want {
 		t.Errorf("got %d bytes, want %d", len(got), len(want))
 	}
 }

@@ -388,3 +388,16 @@ func TestRotateChangesNoOwnerThroughALink(t *testing.T) {
 		t.Errorf("got %v, want it left as it was", got)
 	}
 }
+
+// Where others fill every file that is begun, a line goes into a full one at last.
+func TestNoEndlessRotation(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access.log")
+	f := open(t, FileConfig{Path: path, Size: 5})
+	put(t, f, "one\n")
+	if n, err := f.some([]byte("two\n"), false); n != 4 || err != nil {
+		t.Errorf("got %d, %v, want the line written", n, err)
+	}
+	if got, want := read(t, path), "one\ntwo\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
