@@ -56,6 +56,9 @@ sites:
       /:       $ORIGIN
       /c/*:    { to: $ORIGIN, cache: 10m }
       /split:  { name: split, split: { one: 50%, two: 50% }, by: client }
+      /strip/*:    { to: $ORIGIN, strip: /strip, add-prefix: /v2, host: upstream }
+      /rewrite/*:  { to: $ORIGIN, rewrite: "/x/$1?from=us", host: shop.internal }
+      /fields/*:   { to: $ORIGIN, fields: { request: { set: { X-A: b }, remove: [Accept] }, response: { set: { X-C: d } } } }
 upstreams: { one: $ORIGIN, two: $ORIGIN }
 `
 
@@ -70,6 +73,9 @@ func TestAllocs(t *testing.T) {
 		{"proxied", "/", ""},
 		{"proxied, a split", "/split", ""},
 		{"proxied, encoded path", "/%41/b", ""},
+		{"proxied, another path and host", "/strip/a", ""},
+		{"proxied, rewritten", "/rewrite/a", ""},
+		{"proxied, other fields", "/fields/a", ""},
 		{"hit", "/c/x", ""},
 		{"hit of a kept form", "/c/x", "Accept-Encoding: gzip, br\r\n"},
 		{"not modified", "/c/x", "If-None-Match: \"1\"\r\n"},
