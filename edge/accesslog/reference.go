@@ -10,8 +10,9 @@ import (
 
 // outcomes is what Record.Why says of an exchange that did not fail.
 var outcomes = [...]struct{ code, meaning string }{
-	{"ok", "answered: by the upstream, a function, a file, a filter, a redirect or a fixed answer; also from the cache, where `cache` says `stale`"},
+	{"ok", "answered: by the upstream, a function, a filter, a redirect or a fixed answer"},
 	{"hit", "answered from the cache"},
+	{"hit-stale", "answered by the cache with something old, which the client allowed"},
 	{"pass", "answered, past the cache: the method is not one that it answers"},
 }
 

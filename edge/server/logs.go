@@ -64,9 +64,11 @@ func (s *Server) logTo(a *accessLog, c config.Log) {
 	s.accessLog = a
 	s.access.Store(a.logger)
 	if old != nil && old != a {
-		if err := old.close(); err != nil {
-			s.log.Error("the access log before was not ended cleanly", "error", err)
-		}
+		s.ending.Go(func() { // it may wait for its output
+			if err := old.close(); err != nil {
+				s.log.Error("the access log before was not ended cleanly", "error", err)
+			}
+		})
 	}
 }
 

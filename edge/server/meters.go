@@ -168,6 +168,8 @@ func outcome(r *edge.Record) string {
 		return edge.AsError(r.Err).Kind.Why()
 	case r.Cache == "hit", r.Cache == "pass":
 		return r.Cache
+	case r.Cache == "stale":
+		return "hit-stale"
 	}
 	return "ok"
 }
