@@ -95,11 +95,19 @@ func New(m *wasm.Module, cfg Config) (*Function, error) {
 	}
 	cfg.setDefaults()
 	f := &Function{cfg: cfg, log: journal.NewLimiter(cfg.Log.With("function", cfg.Name, "version", cfg.Version), 1)}
+	given := make(map[string]bool)
 	for _, kv := range cfg.Env {
-		name, value, _ := strings.Cut(kv, "=")
+		name, value, ok := strings.Cut(kv, "=")
+		if !ok {
+			return nil, fmt.Errorf("environment variable %q is not NAME=value", kv)
+		}
 		if err := CheckEnv(name, value); err != nil {
 			return nil, err
 		}
+		if given[name] {
+			return nil, fmt.Errorf("environment variable %s is given twice", name)
+		}
+		given[name] = true
 		f.env.Add(name, value)
 	}
 	pool, err := wasm.NewPool(m, wasm.Options{

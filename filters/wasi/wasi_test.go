@@ -160,9 +160,35 @@ func TestConfigRefused(t *testing.T) {
 	}
 	e := wasm.NewEngine(wasm.Config{})
 	defer e.Close()
-	if _, err := Load(context.Background(), e, guests.Read(t, "script"), Config{Env: []string{"REMOTE_USER=root"}}); err == nil {
-		t.Error("REMOTE_USER is accepted")
+	for _, env := range [][]string{{"REMOTE_USER=root"}, {"A=1", "A=2"}, {"A"}, {"=a"}} {
+		if f, err := Load(context.Background(), e, guests.Read(t, "script"), Config{Env: env}); err == nil {
+			f.Close()
+			t.Errorf("%q is accepted", env)
+		}
 	}
+}
+
+// Whatever the fields are, each variable is there once, and none is set that
+// fields must not set.
+func FuzzEnvironment(f *testing.F) {
+	f.Add("X-A", "b", "x-a", "c", "/a%20b", "q")
+	f.Add("Proxy", "b", "X_A", "c", "/hello/%00", "")
+	f.Add("HTTP-PROXY", "b\x00HTTP_PROXY=c", "Content-Length", "c", "*", "=\x00")
+	f.Fuzz(func(t *testing.T, name1, value1, name2, value2, path, query string) {
+		x := request("GET", "/", nil, 0, name1, value1, name2, value2, "Accept", "a", name1, value2)
+		defer x.End()
+		x.Request.Path, x.Request.Query = path, query
+		c := &call{f: &Function{}, x: x, script: "/hello"}
+		c.f.env.Add("GIVEN", "1")
+		seen := make(map[string]bool)
+		for _, kv := range c.environ().All() {
+			name, _, ok := strings.Cut(kv, "=")
+			if !ok || seen[name] || name == "HTTP_PROXY" || name != "GIVEN" && CheckEnv(name, "") == nil {
+				t.Errorf("%q of %q", kv, c.env.All())
+			}
+			seen[name] = true
+		}
+	})
 }
 
 func TestRefused(t *testing.T) {
