@@ -31,7 +31,7 @@ const (
 	slashes     reading = 1 << iota // %2F is a slash
 	backslashes                     // a backslash is a slash
 	merged                          // several slashes are one
-	parameters                      // "..;x" is ".."
+	parameters                      // "..;x" is "..", and ";x" nothing
 	strict      reading = 0
 )
 
@@ -41,7 +41,7 @@ var (
 	errMalformed   = errors.New("malformed percent-encoding in path")
 	errNUL         = errors.New("NUL in path")
 	errClimbs      = errors.New("path climbs above the root")
-	errAmbiguous   = errors.New("path leads to another route where an encoded slash, a backslash, an empty segment or a parameter of a dot segment is read differently")
+	errAmbiguous   = errors.New("path leads to another route where an encoded slash, a backslash, an empty segment or a parameter is read differently")
 )
 
 // Canonical returns the canonical form of a path. Malformed encodings, NUL, and
@@ -69,6 +69,8 @@ func Canonical(path string, scratch []byte) (Path, error) {
 				switch path[i+1] {
 				case '/':
 					unclear |= merged
+				case ';':
+					unclear |= merged | parameters
 				case '.':
 					clean = clean && !mayBeDots(path[i+1:])
 				}
@@ -86,6 +88,9 @@ func Canonical(path string, scratch []byte) (Path, error) {
 				clean = clean && path[i+2] == 'F'
 			case c == '\\':
 				unclear |= backslashes
+				clean = false
+			case c == ';' && path[i-1] == '/':
+				unclear |= merged | parameters
 				clean = false
 			default:
 				clean = false
@@ -191,6 +196,8 @@ func unfold(path string, b []byte, how reading) (out []byte, dotted reading, err
 				b = b[:len(b)-1]
 			}
 			start = len(b)
+		case how&merged != 0 && how&parameters != 0 && len(b) > start && b[start] == ';':
+			b = b[:start] // a segment that is empty but for its parameters
 		case end:
 		case how&merged != 0 && len(b) == start:
 		default:

@@ -203,6 +203,12 @@ func TestLookupPath(t *testing.T) {
 	check("/%2Fadmin/x", "refused") // two liberties at once
 	check("/x%2F..;/admin/x", "refused")
 	check("/x\\..;/admin/x", "refused")
+	check("/files/;/../admin/x", "refused") // without its parameters a segment is empty, and two slashes are one
+	check("/files/;x=y/../admin/x", "refused")
+	check("/files/%3Bx/../admin/x", "refused")
+	check("/;/admin/x", "refused")
+	check("/files/;x/y", "/files/*")
+	check("/files/y/;", "/files/*")
 	check("/page;id=1", "/") // parameters of other segments are the origin's
 	check("*", "/")
 }

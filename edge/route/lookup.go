@@ -18,8 +18,8 @@ func (t *Table[T]) Lookup(req *edge.Request, canonical string, caps *Captures) (
 
 // LookupPath is Lookup, and refuses a path that leads to another entry where a
 // server takes one of the usual liberties with it: %2F, a backslash, an empty
-// segment, parameters of a dot segment. It allocates only for paths that leave
-// such a choice.
+// segment, parameters of a segment that has no name. It allocates only for paths
+// that leave such a choice.
 func (t *Table[T]) LookupPath(req *edge.Request, path Path, caps *Captures) (value T, ok bool, err error) {
 	r := t.find(req, path.canonical, caps)
 	if path.unclear != strict {

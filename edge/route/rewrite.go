@@ -2,7 +2,7 @@ package route
 
 import (
 	"fmt"
-	"net"
+	"net/netip"
 	"strings"
 
 	"github.com/sluice-edge/sluice/edge"
@@ -245,4 +245,7 @@ func splitPort(authority string) (host, port string) {
 }
 
 // isAddress reports whether a host is an IP address.
-func isAddress(host string) bool { return net.ParseIP(strings.Trim(host, "[]")) != nil }
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil
+}

@@ -135,7 +135,7 @@ func readsAs(segment, canonical string) bool {
 	return canonical == ""
 }
 
-var errLeaves = errors.New("the path leads elsewhere once it is rewritten, at least where an encoded slash, a backslash or a parameter of a dot segment is read differently")
+var errLeaves = errors.New("the path leads elsewhere once it is rewritten, at least where an encoded slash, a backslash or a parameter is read differently")
 
 // confined refuses a path that in one of its readings is not below floor, which is
 // canonical and ends with a slash, or "". It allocates only for paths that leave a

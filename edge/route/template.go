@@ -224,7 +224,7 @@ func (t *Template) Expand(x *edge.Exchange, captures *Captures) string {
 // the request inserts would lead, however it is read, out of the directory that
 // the template names, see [Canonical].
 func (t *Template) ExpandPath(x *edge.Exchange, captures *Captures) (path, query string, hasQuery bool, err error) {
-	path, query, hasQuery = strings.Cut(t.Expand(x, captures), "?")
+	path, query, _ = strings.Cut(t.Expand(x, captures), "?")
 	if err := t.confined(x, captures, path); err != nil {
 		return "", "", false, err
 	}
