@@ -55,8 +55,9 @@ var layers = map[string]int{
 
 	"filters/function": 5,
 
-	"edge/config": 6,
-	"edge/server": 7,
+	"edge/config":              6,
+	"edge/server":              7,
+	"cmd/sluice/internal/text": 7,
 
 	"cmd/sluice/internal/...": 8,
 	"edge/admin":              8,
@@ -96,6 +97,7 @@ var doors = []door{
 	{"github.com/quic-go/quic-go/...", []string{"edge/http3", "cmd/sluice/internal/fetch"}, []string{"edge/server"}},
 	{"github.com/santhosh-tekuri/jsonschema/v6/...", nil, []string{"edge/config"}},
 	{"github.com/spf13/cobra/...", []string{"cmd/sluice"}, nil},
+	{"github.com/spf13/pflag/...", []string{"cmd/sluice"}, nil},
 	{"github.com/tetratelabs/wazero", []string{"filters/wasm"}, nil},
 	{"github.com/tetratelabs/wazero/api", []string{"filters/wasm", "filters/httpwasm"}, nil},
 	{"github.com/tetratelabs/wazero/...", []string{"filters/wasm"}, nil},
@@ -103,6 +105,7 @@ var doors = []door{
 	{"golang.org/x/net/http2/...", []string{"edge/http2"}, nil},
 	{"golang.org/x/sys/...", []string{"edge/cache", "edge/http1", "edge/listen"}, nil},
 	{"golang.org/x/term", []string{"cmd/sluice"}, nil},
+	{"golang.org/x/text/width", []string{"cmd/sluice/internal/text"}, nil},
 	{"golang.org/x/tools/txtar", []string{"edge/edgetest"}, []string{"edge/config"}},
 
 	// Our engines move the traffic: net/http is for the control plane, for filters

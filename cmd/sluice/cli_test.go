@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -16,7 +17,7 @@ import (
 	"github.com/sluice-edge/sluice/edge/admin/api"
 )
 
-var update = flag.Bool("update", false, "write the golden files of testdata/cli")
+var update = flag.Bool("update", false, "write the golden files of testdata and docs/reference/cli.md")
 
 // now is the time of these tests.
 var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -41,7 +42,7 @@ func fakeAPI(t *testing.T) *httptest.Server {
 			}
 			w.WriteHeader(status)
 			if v != nil {
-				printJSON(w, v)
+				json.NewEncoder(w).Encode(v)
 			}
 		})
 	}
@@ -68,7 +69,7 @@ func fakeAPI(t *testing.T) *httptest.Server {
 	mux.HandleFunc("PUT /v1/splits/{route}", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("Content-Type", "application/json")
-		printJSON(w, api.Split{Route: r.PathValue("route"), By: "asked: " + string(body)})
+		json.NewEncoder(w).Encode(api.Split{Route: r.PathValue("route"), By: "asked: " + string(body)})
 	})
 	mux.HandleFunc("PUT /v1/filters/auth", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -78,12 +79,12 @@ func fakeAPI(t *testing.T) *httptest.Server {
 			v.Routes, v.Warnings = nil, []string{"no route uses the filter\x07"}
 		}
 		w.Header().Set("Content-Type", "application/json")
-		printJSON(w, v)
+		json.NewEncoder(w).Encode(v)
 	})
 	mux.HandleFunc("PUT /v1/filters/broken", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", api.ContentType)
 		w.WriteHeader(http.StatusUnprocessableEntity)
-		printJSON(w, &api.Problem{Title: "not a module", Detail: "the module does not fit", Problems: []api.Problem{{Detail: "import env.\x1b[2Jabort is unknown", Hint: "http-wasm has http_handler"}}})
+		json.NewEncoder(w).Encode(&api.Problem{Title: "not a module", Detail: "the module does not fit", Problems: []api.Problem{{Detail: "import env.\x1b[2Jabort is unknown", Hint: "http-wasm has http_handler"}}})
 	})
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
@@ -93,7 +94,13 @@ func fakeAPI(t *testing.T) *httptest.Server {
 // sluice runs a command line, and returns what it prints and its exit code.
 func sluice(t *testing.T, args ...string) string {
 	t.Helper()
-	g := &globals{now: func() time.Time { return now }}
+	return sluiceAt(t, 0, args...)
+}
+
+// sluiceAt is sluice on a terminal of some columns; 0: on none.
+func sluiceAt(t *testing.T, columns int, args ...string) string {
+	t.Helper()
+	g := &globals{now: func() time.Time { return now }, width: func(io.Writer) int { return columns }}
 	root := newRootOf(g)
 	var out, stderr bytes.Buffer
 	root.SetOut(&out)
@@ -180,7 +187,7 @@ func TestAdminAndToken(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", api.ContentType)
 		w.WriteHeader(403)
-		printJSON(w, api.Problem{Title: "got " + r.Header.Get("Authorization")})
+		json.NewEncoder(w).Encode(api.Problem{Title: "got " + r.Header.Get("Authorization")})
 	}))
 	defer server.Close()
 	f := func(envAdmin, envToken, want string, args ...string) {

@@ -29,19 +29,20 @@ func newDemo(g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Try everything on loopback, without a file",
-		Long: `Serve two versions of a small shop on loopback, behind a filter, a split and a
-cache, over HTTP/1.1, HTTP/2 and HTTP/3, and print commands to try. --admin is where
-the admin API is to listen. What the demo writes is in a temporary directory, which
-goes when it stops.`,
-		Args: noArgs,
+		Long: `Serve two versions of a small shop on loopback, behind a filter, a split and a cache, over HTTP/1.1, HTTP/2
+and HTTP/3, and print commands to try. --admin is where the admin API is to listen. What the demo writes is in a
+temporary directory, which goes when it stops.`,
+		Example: `  sluice demo
+  sluice demo --http 127.0.0.1:9080 --https 127.0.0.1:9443 --admin 127.0.0.1:9024`,
+		Args: positional,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d.Admin = cmp.Or(g.admin, defaultAdmin)
 			return d.run(cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&d.HTTP, "http", "127.0.0.1:8080", "address for HTTP/1.1 without TLS")
-	f.StringVar(&d.HTTPS, "https", "127.0.0.1:8443", "address for TLS, and for HTTP/3 over UDP")
+	f.StringVar(&d.HTTP, "http", "127.0.0.1:8080", "`address` for HTTP/1.1 without TLS")
+	f.StringVar(&d.HTTPS, "https", "127.0.0.1:8443", "`address` for TLS, and for HTTP/3 over UDP")
 	f.BoolVar(&d.log, "log", false, "print the access log")
 	return cmd
 }

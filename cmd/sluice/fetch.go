@@ -12,66 +12,79 @@ import (
 	"github.com/sluice-edge/sluice/edge/config"
 )
 
+// requestFlags are the flags of a command that sends a request.
+type requestFlags struct {
+	fetch.Options
+	data, file, state string
+}
+
+func (r *requestFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVarP(&r.Method, "request", "X", "", "`method` (default GET, or POST with -d)")
+	f.StringArrayVarP(&r.Fields, "header", "H", nil, "request `field`, as \"Name: value\"; may be repeated")
+	f.StringVarP(&r.data, "data", "d", "", "`content` of the request; @FILE: that of a file; @-: standard input")
+	f.BoolVarP(&r.Show, "include", "i", false, "print the response's fields too")
+	f.BoolVarP(&r.Insecure, "insecure", "k", false, "take any certificate")
+	f.StringVar(&r.state, "trust-internal", "", "trust the internal authority of the proxy with this state `directory` (without one: what the configuration says)")
+	f.Lookup("trust-internal").NoOptDefVal = "auto"
+	f.StringVarP(&r.file, "output", "o", "", "write the content to a `file`") // in the place of the global one
+}
+
+// send sends the request.
+func (r *requestFlags) send(cmd *cobra.Command, quiet bool) (err error) {
+	if r.state != "" {
+		if r.TrustFile, err = internalCA(r.state); err != nil {
+			return err
+		}
+	}
+	if cmd.Flags().Changed("data") {
+		body, err := requestBody(cmd, r.data)
+		if err != nil {
+			return err
+		}
+		r.Body = body
+	}
+	if r.file != "" {
+		return fetchTo(cmd, r.Options, r.file, quiet)
+	}
+	out := cmd.OutOrStdout()
+	return fetch.Fetch(cmd.Context(), r.Options, out, infoFor(cmd, r.Show, quiet, out))
+}
+
 func newFetch(g *globals) *cobra.Command {
 	var (
-		o                   fetch.Options
+		r                   requestFlags
 		http1, http2, http3 bool
-		data, file, state   string
 	)
 	cmd := &cobra.Command{
-		Use:   "fetch <url>",
+		Use:   "fetch URL",
 		Short: "Send a request over HTTP/1.1, HTTP/2 or HTTP/3",
-		Long: `Send a request, and print the content of the response; the status goes to standard
-error. Few systems have a client for HTTP/3 at hand: this is one. Redirects are not
-followed, and a status of 400 or more is no failure.`,
+		Long: `Send a request, and print the content of the response; the status goes to standard error. Few systems have a
+client for HTTP/3 at hand: this is one. Redirects are not followed, and a status of 400 or more is no failure.`,
 		Example: `  sluice fetch --http3 -k https://127.0.0.1:8443/
   sluice fetch -i -H "Accept-Encoding: br" https://example.org/
   sluice fetch -X PUT -d @cart.json http://127.0.0.1:8080/cart`,
-		Args: cobra.ExactArgs(1),
+		Args: positional,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.URL = args[0]
+			r.URL = args[0]
 			switch {
 			case http1 && http2 || http2 && http3 || http3 && http1:
 				return usagef("only one of --http1, --http2 and --http3 can be spoken")
 			case http1:
-				o.Proto = fetch.HTTP1
+				r.Proto = fetch.HTTP1
 			case http2:
-				o.Proto = fetch.HTTP2
+				r.Proto = fetch.HTTP2
 			case http3:
-				o.Proto = fetch.HTTP3
+				r.Proto = fetch.HTTP3
 			}
-			if state != "" {
-				var err error
-				if o.TrustFile, err = internalCA(state); err != nil {
-					return err
-				}
-			}
-			if cmd.Flags().Changed("data") {
-				body, err := requestBody(cmd, data)
-				if err != nil {
-					return err
-				}
-				o.Body = body
-			}
-			out := cmd.OutOrStdout()
-			if file != "" {
-				return fetchTo(cmd, o, file, g.quiet)
-			}
-			return fetch.Fetch(cmd.Context(), o, out, infoFor(cmd, o.Show, g.quiet, out))
+			return r.send(cmd, g.quiet)
 		},
 	}
 	f := cmd.Flags()
 	f.BoolVar(&http1, "http1", false, "speak HTTP/1.1")
 	f.BoolVar(&http2, "http2", false, "speak HTTP/2, without TLS by prior knowledge")
 	f.BoolVar(&http3, "http3", false, "speak HTTP/3")
-	f.StringVarP(&o.Method, "request", "X", "", "method (default GET, or POST with -d)")
-	f.StringArrayVarP(&o.Fields, "header", "H", nil, `request field, as "Name: value"; may be repeated`)
-	f.StringVarP(&data, "data", "d", "", "content of the request; @FILE: that of a file; @-: standard input")
-	f.BoolVarP(&o.Show, "include", "i", false, "print the response's fields too")
-	f.BoolVarP(&o.Insecure, "insecure", "k", false, "take any certificate")
-	f.StringVar(&state, "trust-internal", "", "trust the internal authority of the proxy with this state directory (without one: what the configuration says)")
-	f.Lookup("trust-internal").NoOptDefVal = "auto"
-	f.StringVarP(&file, "output", "o", "", "write the content to a file") // in the place of the global one
+	r.add(cmd)
 	return cmd
 }
 

@@ -2,82 +2,11 @@ package main
 
 import (
 	"bytes"
-	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
 )
-
-func TestTableFits(t *testing.T) {
-	table := newTable("NAME", ">COUNT", "WHERE")
-	table.add("a", "1", "on every route of the shop and of the other shop")
-	table.add("a rather long name of a filter", "1,234", "nowhere")
-	f := func(columns int, want string) {
-		t.Helper()
-		var b bytes.Buffer
-		if err := table.print(&b, columns); err != nil {
-			t.Fatal(err)
-		}
-		if b.String() != strings.TrimPrefix(want, "\n") {
-			t.Errorf("in %d columns: got\n%s\nwant\n%s", columns, &b, want)
-		}
-		for line := range strings.Lines(b.String()) {
-			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); columns >= 21 && n > columns {
-				t.Errorf("a line of %d columns, want at most %d: %q", n, columns, line)
-			}
-		}
-	}
-	f(0, `
-NAME                            COUNT  WHERE
-a                                   1  on every route of the shop and of the other shop
-a rather long name of a filter  1,234  nowhere
-`)
-	f(60, `
-NAME                       COUNT  WHERE
-a                              1  on every route of the sho…
-a rather long name of a …  1,234  nowhere
-`)
-	f(3, `
-NAME    COUNT  WHERE
-a           1  on ev…
-a rat…  1,234  nowhe…
-`) // no narrower than can be read
-}
-
-func TestPrintable(t *testing.T) {
-	if got, want := printable("a\x1b[2Jb\nc\u202e"), "a\uFFFD[2Jb\uFFFDc\uFFFD"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
-func TestTexts(t *testing.T) {
-	f := func(got, want string) {
-		t.Helper()
-		if got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
-	f(bytesText(0), "0B")
-	f(bytesText(1023), "1023B")
-	f(bytesText(1024), "1KB")
-	f(bytesText(1536), "1.5KB")
-	f(bytesText(1<<20-1), "1MB")
-	f(bytesText(1<<62), "4EB")
-	f(percentText(2.5), "2.5%")
-	f(percentText(100), "100%")
-	f(countText(0), "0")
-	f(countText(999), "999")
-	f(countText(1000), "1,000")
-	f(countText(1234567), "1,234,567")
-	f(ageText(-time.Second), "0s")
-	f(ageText(59*time.Second), "59s")
-	f(ageText(61*time.Minute), "1h01m")
-	f(ageText(50*time.Hour), "2d02h")
-	f(plural(1, "reload"), "1 reload")
-	f(plural(0, "reload"), "0 reloads")
-}
 
 func TestProgress(t *testing.T) {
 	var b bytes.Buffer

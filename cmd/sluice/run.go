@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-edge/sluice/edge/config"
@@ -12,15 +10,15 @@ import (
 func newRun(*globals) *cobra.Command {
 	var given string
 	cmd := &cobra.Command{
-		Use:   "run [-c sluice.yaml]",
+		Use:   "run",
 		Short: "Serve in the foreground",
-		Long: `Serve what the configuration file says, in the foreground. The file is watched:
-a change that is right is in force at once, and cuts nothing; one that is wrong is
-reported, and what was in force goes on.
+		Long: `Serve what the configuration file says, in the foreground. The file is watched: a change that is right is in
+force at once, and cuts nothing; one that is wrong is reported, and what was in force goes on.
 
-Signals: TERM and INT let exchanges end (twice: cut them), QUIT cuts them at once,
-HUP loads the file again.`,
-		Args: noArgs,
+Signals: TERM and INT let exchanges end (twice: cut them), QUIT cuts them at once, HUP loads the file again.`,
+		Example: `  sluice run
+  sluice run -c /etc/sluice/sluice.yaml`,
+		Args: positional,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path := configFile(given)
 			load := func() (*config.File, *diag.List) { return config.Load(path, config.Options{}) }
@@ -43,43 +41,7 @@ HUP loads the file again.`,
 			return s.serve()
 		},
 	}
-	cmd.Flags().StringVarP(&given, "config", "c", "", "configuration file (default $SLUICE_CONFIG, or sluice.yaml)")
+	cmd.Flags().StringVarP(&given, "config", "c", "", "configuration `file` (default $SLUICE_CONFIG, or sluice.yaml)")
+	cmd.MarkFlagFilename("config", "yaml", "yml")
 	return cmd
-}
-
-func newCheck(g *globals) *cobra.Command {
-	return &cobra.Command{
-		Use:   "check [sluice.yaml]",
-		Short: "Check a configuration file",
-		Long: `Check a configuration file, and list all that is wrong with it: line, column, and
-what was probably meant. The exit code is 2 if there are errors.`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			given := ""
-			if len(args) > 0 {
-				given = args[0]
-			}
-			path := configFile(given)
-			file, problems := config.Load(path, config.Options{})
-			if g.output == "json" {
-				if err := printJSON(cmd.OutOrStdout(), problems); err != nil {
-					return err
-				}
-			} else {
-				report(cmd.ErrOrStderr(), problems)
-			}
-			if problems.Failed() {
-				return errConfig
-			}
-			if !g.quiet && g.output != "json" {
-				routes := 0
-				for _, s := range file.Sites {
-					routes += len(s.Routes)
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "%s is right: %s, %s, %s, %s\n", path,
-					plural(len(file.Sites), "site"), plural(routes, "route"), plural(len(file.Upstreams), "upstream"), plural(len(file.Filters), "filter"))
-			}
-			return nil
-		},
-	}
 }

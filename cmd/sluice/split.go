@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strconv"
@@ -10,68 +8,61 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-edge/sluice/cmd/sluice/internal/text"
 	"github.com/sluice-edge/sluice/edge/admin/api"
 )
 
 func newSplit(g *globals) *cobra.Command {
 	return &cobra.Command{
-		Use:   "split <route> [percent | arm=percent...]",
+		Use:   "split ROUTE [PERCENT|ARM=PERCENT]...",
 		Short: "Show or change how a route's traffic is divided",
-		Long: `split shows how a route's traffic is divided between its arms, or divides it anew.
+		Long: `Show how a route's traffic is divided between its arms, or divide it anew.
 
-A percentage alone is for the last arm, the canary, of a split of two. Arms that are
-not named keep their proportions in what is left.`,
+A percentage alone is for the last arm, the canary, of a split of two. Arms that are not named keep their
+proportions in what is left.`,
 		Example: `  sluice split checkout               show it
   sluice split checkout 10%           10% to the second arm, 90% to the first
   sluice split checkout shop-v2=0%    no new visitors for shop-v2`,
-		Args: cobra.MinimumNArgs(1),
+		Args:              positional,
+		ValidArgsFunction: g.complete(first(splitNames)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			shares, err := parseShares(args[1:])
 			if err != nil {
 				return err
 			}
-			client, err := g.client()
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			s, err := client.Split(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if len(shares) > 0 {
+			return g.ask(func(c *api.Client) error {
+				s, err := c.Split(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				show := func(out *screen) error { return showSplit(out, s) }
+				if len(shares) == 0 {
+					return g.show(cmd, s, show)
+				}
 				weights, err := divide(s, shares)
 				if err != nil {
 					return err
 				}
-				s, err = client.SetSplit(cmd.Context(), args[0], api.SplitChange{Weights: weights})
-				if err != nil {
+				if s, err = c.SetSplit(cmd.Context(), args[0], api.SplitChange{Weights: weights}); err != nil {
 					return err
 				}
-			}
-			out := cmd.OutOrStdout()
-			if g.output == "json" {
-				return printJSON(out, s)
-			}
-			if g.quiet && len(shares) > 0 {
-				return nil
-			}
-			return showSplit(out, s)
+				return g.done(cmd, s, show)
+			})
 		},
 	}
 }
 
-func showSplit(out io.Writer, s api.Split) error {
-	fmt.Fprintf(out, "%s  by %s\n\n", printable(s.Route), printable(s.By))
-	t := newTable("ARM", ">SHARE", ">REQUESTS", ">ERRORS", ">ERROR RATE")
+func showSplit(out *screen, s api.Split) error {
+	out.printf("%s  by %s\n\n", out.paint.In(text.Bold, text.Printable(s.Route)), text.Printable(s.By))
+	t := text.NewTable("ARM", ">SHARE", ">REQUESTS", ">ERRORS", ">ERROR RATE")
 	for _, a := range s.Arms {
 		rate := "-"
 		if a.Requests > 0 {
-			rate = strconv.FormatFloat(100*float64(a.Errors)/float64(a.Requests), 'f', 2, 64) + "%"
+			rate = text.Share(float64(a.Errors) / float64(a.Requests))
 		}
-		t.add(a.Name, percentText(a.Share), countText(a.Requests), countText(a.Errors), rate)
+		t.Add(a.Name, text.Percent(a.Share), text.Count(a.Requests), text.Count(a.Errors), rate)
 	}
-	return t.print(out, width(out))
+	return out.tables(t)
 }
 
 // share is one argument: an arm, or "" where it is not named, and its percent.
@@ -121,7 +112,7 @@ func divide(s api.Split, shares []share) (map[string]float64, error) {
 	if shares[0].arm == "" {
 		if len(s.Arms) != 2 {
 			return nil, usagef("route %q has not two arms but %d: say whose share it is, as in arm=%s; have %s",
-				s.Route, len(s.Arms), percentText(shares[0].percent), have)
+				s.Route, len(s.Arms), text.Percent(shares[0].percent), have)
 		}
 		shares = []share{{s.Arms[1].Name, shares[0].percent}}
 	}
@@ -144,9 +135,9 @@ func divide(s api.Split, shares []share) (map[string]float64, error) {
 	}
 	switch {
 	case rest < 0:
-		return nil, usagef("the shares are %s in sum, more than 100%%", percentText(round(100-rest)))
+		return nil, usagef("the shares are %s in sum, more than 100%%", text.Percent(round(100-rest)))
 	case len(others) == 0 && rest > 0:
-		return nil, usagef("the shares are %s in sum, and no other arm is left for the rest", percentText(round(100-rest)))
+		return nil, usagef("the shares are %s in sum, and no other arm is left for the rest", text.Percent(round(100-rest)))
 	}
 	left := rest
 	for i, a := range others {

@@ -2,12 +2,12 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sluice-edge/sluice/cmd/sluice/internal/text"
 	"github.com/sluice-edge/sluice/edge/admin/api"
 )
 
@@ -15,80 +15,121 @@ func newStatus(g *globals) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Show the health of the running proxy",
-		Args:  noArgs,
+		Long: `Show the health of the running proxy on one page. Rates, shares of errors and times are those of the last
+minute: a time is from a request's head to the end of its answer; of an upstream, from sending the request to
+the head of the answer. Requests and errors count since the start.`,
+		Example: "  sluice status\n  sluice status -o json",
+		Args:    positional,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			client, err := g.client()
-			if err != nil {
-				return err
-			}
-			defer client.Close()
-			s, err := client.Status(cmd.Context())
-			if err != nil {
-				return err
-			}
-			out := cmd.OutOrStdout()
-			if g.output == "json" {
-				return printJSON(out, s)
-			}
-			return showStatus(g, out, s)
+			return g.ask(func(c *api.Client) error {
+				s, err := c.Status(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return g.show(cmd, s, func(out *screen) error { return showStatus(g, out, s) })
+			})
 		},
 	}
 }
 
-func showStatus(g *globals, out io.Writer, s api.Status) error {
-	columns := width(out)
-	state := "ready"
+func showStatus(g *globals, out *screen, s api.Status) error {
+	state := out.paint.In(text.Green, "ready")
 	if !s.Ready {
-		state = "not ready"
+		state = out.paint.In(text.Red, "not ready")
 	}
-	fmt.Fprintf(out, "%s, up %s, %s\n", versionText(s.Version), ageText(g.now().Sub(s.Started)), state)
-	if s.Config.File != "" {
-		fmt.Fprintf(out, "%s, loaded %s ago, %s\n", printable(s.Config.File), ageText(g.now().Sub(s.Config.Loaded)), plural(int(s.Config.Reloads), "reload"))
+	out.printf("%s, up %s, %s\n", versionText(s.Version), text.Age(g.now().Sub(s.Started)), state)
+	showConfig(g, out, s.Config)
+	out.printf("%s, %s\n", text.Plural(s.Requests, "request"), text.Plural(s.Errors, "error"))
+	if l := s.Latest; l.Requests > 0 {
+		out.printf("last minute: %s, %s errors, p50 %s, p95 %s, p99 %s, max %s\n", text.Rate(l.Rate), text.Share(l.Errors),
+			text.Milliseconds(l.P50), text.Milliseconds(l.P95), text.Milliseconds(l.P99), text.Milliseconds(l.Max))
 	}
-	if p := s.Config.Problem; p != nil {
-		fmt.Fprintf(out, "The file as it is now is not in force:\n")
-		fmt.Fprintf(out, "  %s\n", strings.ReplaceAll(printableLines(p.Error()), "\n", "\n  "))
-	}
-	fmt.Fprintf(out, "%s requests, %s errors\n", countText(s.Requests), countText(s.Errors))
 	if c := s.Cache; c != nil {
-		fmt.Fprintf(out, "cache: %s of %s, %s entries, %s hits, %s misses\n", bytesText(c.Bytes), bytesText(c.Limit), countText(uint64(c.Entries)), countText(c.Hits), countText(c.Misses))
+		out.printf("cache: %s of %s, %s, %s, %s\n", text.Bytes(c.Bytes), text.Bytes(c.Limit),
+			entries(c.Entries), text.Plural(c.Hits, "hit"), text.Plural(c.Misses, "miss"))
 	}
-	for _, t := range statusTables(s) {
-		if len(t.rows) == 0 {
-			continue
-		}
-		fmt.Fprintln(out)
-		if err := t.print(out, columns); err != nil {
-			return err
-		}
-	}
-	return nil
+	out.printf("\n")
+	return out.tables(statusTables(s)...)
 }
 
-func statusTables(s api.Status) []*table {
-	listeners := newTable("LISTENER", "ADDRESS", "PROTOCOLS")
+func entries(n int64) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return text.Count(uint64(max(n, 0))) + " entries"
+}
+
+func showConfig(g *globals, out *screen, c api.Config) {
+	changes := ""
+	if c.Overlays > 0 {
+		changes = ", " + text.Plural(uint64(c.Overlays), "change") + " by the API (sluice diff)"
+	}
+	if c.File != "" {
+		out.printf("%s, loaded %s ago, %s%s\n", text.Printable(c.File), text.Age(g.now().Sub(c.Loaded)), text.Plural(c.Reloads, "reload"), changes)
+	} else if changes != "" {
+		out.printf("no file%s\n", changes)
+	}
+	if p := c.Problem; p != nil {
+		out.printf("%s\n", out.paint.In(text.Red, "The file as it is now is not in force:"))
+		out.printf("  %s\n", strings.ReplaceAll(text.Lines(p.Error()), "\n", "\n  "))
+	}
+}
+
+// latestHeads are the headings of what latestCells returns.
+var latestHeads = []string{">RATE", ">ERRORS", ">?P50", ">P95", ">?P99", ">??MAX"}
+
+func latestCells(l api.Latest) []string {
+	if l.Requests == 0 {
+		return []string{"-", "-", "-", "-", "-", "-"}
+	}
+	return []string{text.Rate(l.Rate), text.Share(l.Errors), text.Milliseconds(l.P50), text.Milliseconds(l.P95), text.Milliseconds(l.P99), text.Milliseconds(l.Max)}
+}
+
+func statusTables(s api.Status) []*text.Table {
+	listeners := text.NewTable("LISTENER", "ADDRESS", "PROTOCOLS")
 	for _, l := range s.Listeners {
-		listeners.add(l.Name, l.Address, strings.Join(l.Protocols, " "))
+		listeners.Add(l.Name, l.Address, strings.Join(l.Protocols, " "))
 	}
-	connections := newTable("PROTOCOL", ">OPEN", ">ACTIVE", ">TUNNELS")
+	connections := text.NewTable("PROTOCOL", ">OPEN", ">ACTIVE", ">TUNNELS")
 	for _, c := range s.Connections {
-		connections.add(c.Protocol, strconv.Itoa(c.Open), strconv.Itoa(c.Active), strconv.Itoa(c.Tunnels))
+		connections.Add(c.Protocol, strconv.Itoa(c.Open), strconv.Itoa(c.Active), strconv.Itoa(c.Tunnels))
 	}
-	upstreams := newTable("UPSTREAM", "ENDPOINT", ">WEIGHT", ">ACTIVE", ">IDLE", ">REQUESTS", ">ERRORS")
+	routes := text.NewTable(append([]string{"ROUTE", ">REQUESTS"}, latestHeads...)...)
+	for _, r := range s.Routes {
+		routes.Add(append([]string{r.Route, text.Count(r.Requests)}, latestCells(r.Latest)...)...)
+	}
+	upstreams := text.NewTable(append([]string{"UPSTREAM"}, latestHeads...)...)
+	endpoints := text.NewTable("UPSTREAM", "ENDPOINT", ">?WEIGHT", ">ACTIVE", ">?IDLE", ">REQUESTS", ">ERRORS")
 	for _, u := range s.Upstreams {
+		if u.Latest.Requests > 0 {
+			upstreams.Add(append([]string{u.Name}, latestCells(u.Latest)...)...)
+		}
 		for _, e := range u.Endpoints {
 			weight := strconv.Itoa(e.Weight)
 			if e.Backup {
 				weight = "backup " + weight
 			}
-			upstreams.add(u.Name, e.Address, weight, strconv.Itoa(e.Active), strconv.Itoa(e.Idle), countText(e.Requests), countText(e.Errors))
+			endpoints.Add(u.Name, e.Address, weight, strconv.Itoa(e.Active), strconv.Itoa(e.Idle), text.Count(e.Requests), text.Count(e.Errors))
 		}
 	}
-	splits := newTable("SPLIT", "ARM", ">SHARE", ">REQUESTS", ">ERRORS")
+	splits := text.NewTable("SPLIT", "ARM", ">SHARE", ">REQUESTS", ">ERRORS")
 	for _, p := range s.Splits {
 		for _, a := range p.Arms {
-			splits.add(p.Route, a.Name, percentText(a.Share), countText(a.Requests), countText(a.Errors))
+			splits.Add(p.Route, a.Name, text.Percent(a.Share), text.Count(a.Requests), text.Count(a.Errors))
 		}
 	}
-	return []*table{listeners, connections, upstreams, splits, filterTable(s.Filters)}
+	return []*text.Table{listeners, connections, routes, upstreams, endpoints, splits,
+		moduleTable("FILTER", modulesOf(ofFilter, s.Filters)), moduleTable("FUNCTION", modulesOf(ofFunction, s.Functions))}
+}
+
+func versionText(v api.Version) string {
+	revision := ""
+	if v.Revision != "" {
+		hash, changes, changed := strings.Cut(v.Revision, "+")
+		revision = ", revision " + text.Printable(hash[:min(len(hash), 12)])
+		if changed {
+			revision += "+" + text.Printable(changes)
+		}
+	}
+	return fmt.Sprintf("sluice %s (%s, %s%s)", text.Printable(v.Version), text.Printable(v.Platform), text.Printable(v.Go), revision)
 }

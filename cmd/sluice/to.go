@@ -15,15 +15,14 @@ import (
 func newTo(g *globals) *cobra.Command {
 	var host, http, https string
 	cmd := &cobra.Command{
-		Use:   "to <port or address>",
+		Use:   "to ADDRESS",
 		Short: "Serve HTTPS in front of a port, without a file",
-		Long: `Put HTTP/1.1, HTTP/2 and HTTP/3 with TLS in front of an application that listens on
-a port of this machine, or on host:port or unix:/path. --admin is where the admin API
-is to listen.`,
+		Long: `Put HTTP/1.1, HTTP/2 and HTTP/3 with TLS in front of an application that listens on a port of this machine, or
+on host:port or unix:/path. --admin is where the admin API is to listen.`,
 		Example: `  sluice to 3000
   sluice to 3000 --host app.example.org
   sluice to unix:/run/app.sock --https 127.0.0.1:8443 --http 127.0.0.1:8080`,
-		Args: cobra.ExactArgs(1),
+		Args: positional,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			target, err := parseTarget(args[0])
 			if err != nil {
@@ -43,9 +42,9 @@ is to listen.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&host, "host", "*", "host name that is served; * for any")
-	f.StringVar(&http, "http", ":80", "address for HTTP/1.1 without TLS")
-	f.StringVar(&https, "https", ":443", "address for TLS, and for HTTP/3 over UDP")
+	f.StringVar(&host, "host", "*", "host `name` that is served; * for any")
+	f.StringVar(&http, "http", ":80", "`address` for HTTP/1.1 without TLS")
+	f.StringVar(&https, "https", ":443", "`address` for TLS, and for HTTP/3 over UDP")
 	return cmd
 }
 

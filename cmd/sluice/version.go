@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"runtime"
 	"runtime/debug"
 
@@ -37,24 +36,17 @@ func buildVersion() api.Version {
 
 func newVersion(g *globals) *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version of this binary",
-		Args:  noArgs,
+		Use:     "version",
+		Short:   "Print the version of this binary",
+		Long:    "Print the version of this binary, and what it was built with. sluice status prints that of the running proxy.",
+		Example: "  sluice version\n  sluice version -o json",
+		Args:    positional,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			v := buildVersion()
-			if g.output == "json" {
-				return printJSON(cmd.OutOrStdout(), v)
-			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), versionText(v))
-			return err
+			return g.show(cmd, v, func(out *screen) error {
+				out.printf("%s\n", versionText(v))
+				return nil
+			})
 		},
 	}
-}
-
-func versionText(v api.Version) string {
-	revision := ""
-	if v.Revision != "" {
-		revision = ", revision " + printable(v.Revision)
-	}
-	return fmt.Sprintf("sluice %s (%s, %s%s)", printable(v.Version), printable(v.Platform), printable(v.Go), revision)
 }

@@ -85,6 +85,14 @@ func NewClient(addr, token string) (*Client, error) {
 	return c, nil
 }
 
+// Host returns the host that the API is on: "127.0.0.1" for a unix socket.
+func (c *Client) Host() string {
+	if strings.HasPrefix(c.addr, "unix:") {
+		return "127.0.0.1"
+	}
+	return c.base.Hostname()
+}
+
 // Close closes the connections that are kept.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 

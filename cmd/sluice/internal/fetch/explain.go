@@ -29,6 +29,9 @@ func (o *Options) explain(u *url.URL, err error) error {
 		}
 		addr = net.JoinHostPort(u.Hostname(), port)
 	}
+	if o.Dial != "" {
+		addr = o.Dial
+	}
 	say := func(format string, args ...any) error {
 		return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), err)
 	}

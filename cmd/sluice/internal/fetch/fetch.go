@@ -4,6 +4,7 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -20,6 +21,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sluice-edge/sluice/cmd/sluice/internal/text"
 )
 
 // Proto is a version of HTTP.
@@ -41,6 +44,7 @@ type Options struct {
 	Body   io.Reader // nil: no content
 
 	Proto     Proto
+	Dial      string         // host:port to connect to; "": that of the URL
 	Insecure  bool           // take any certificate
 	RootCAs   *x509.CertPool // instead of the system's; nil: the system's
 	TrustFile string         // PEM: authorities that are trusted beside RootCAs
@@ -71,7 +75,7 @@ func Fetch(ctx context.Context, o Options, out, info io.Writer) error {
 		return o.explain(req.URL, err)
 	}
 	defer res.Body.Close()
-	fmt.Fprintf(info, "%s %s\n", version(res.ProtoMajor, res.ProtoMinor), printable(status(res)))
+	fmt.Fprintf(info, "%s %s\n", version(res.ProtoMajor, res.ProtoMinor), text.Printable(status(res)))
 	if o.Show {
 		show(info, res.Header)
 		fmt.Fprintln(info)
@@ -184,14 +188,17 @@ type transport struct {
 
 func (o *Options) transport(conf *tls.Config) transport {
 	if o.Proto == HTTP3 {
-		return http3Transport(conf, o.Connect)
+		return http3Transport(conf, o.Dial, o.Connect)
 	}
 	p := new(http.Protocols)
 	p.SetHTTP1(o.Proto != HTTP2)
 	p.SetHTTP2(o.Proto != HTTP1)
 	p.SetUnencryptedHTTP2(o.Proto == HTTP2)
+	dialer := &net.Dialer{Timeout: o.Connect}
 	t := &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: o.Connect}).DialContext,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return dialer.DialContext(ctx, network, cmp.Or(o.Dial, addr))
+		},
 		TLSHandshakeTimeout: o.Connect,
 		TLSClientConfig:     conf,
 		Protocols:           p,
@@ -220,17 +227,7 @@ func status(res *http.Response) string {
 func show(w io.Writer, fields http.Header) {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		for _, v := range fields[name] {
-			fmt.Fprintf(w, "%s: %s\n", printable(name), printable(v))
+			fmt.Fprintf(w, "%s: %s\n", text.Printable(name), text.Printable(v))
 		}
 	}
-}
-
-// printable replaces control characters, which would steer a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
 }

@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -16,7 +17,7 @@ import (
 
 // http3Transport returns a client whose sockets are connected, so that it learns
 // at once where nobody listens.
-func http3Transport(conf *tls.Config, connect time.Duration) transport {
+func http3Transport(conf *tls.Config, to string, connect time.Duration) transport {
 	var mu sync.Mutex
 	var sockets []*quic.Transport
 	t := &http3.Transport{
@@ -24,7 +25,7 @@ func http3Transport(conf *tls.Config, connect time.Duration) transport {
 		DisableCompression: true,
 		QUICConfig:         &quic.Config{HandshakeIdleTimeout: connect},
 		Dial: func(ctx context.Context, addr string, conf *tls.Config, q *quic.Config) (*quic.Conn, error) {
-			addrs, err := resolve(ctx, addr)
+			addrs, err := resolve(ctx, cmp.Or(to, addr))
 			if err != nil {
 				return nil, err
 			}

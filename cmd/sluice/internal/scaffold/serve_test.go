@@ -1,24 +1,29 @@
 package scaffold
 
 import (
-	"context"
-	"errors"
 	"io"
-	"log/slog"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
-	"github.com/sluice-edge/sluice/edge/config"
-	"github.com/sluice-edge/sluice/edge/server"
+	"github.com/sluice-edge/sluice/edge/edgetest"
 )
 
 // TestServe builds each project with its one command, and serves it as its own
 // sluice.yaml says.
 func TestServe(t *testing.T) {
+	watch(t)
+	binary := filepath.Join(t.TempDir(), "sluice")
+	if out, err := exec.Command("go", "build", "-o", binary, "../..").CombinedOutput(); err != nil {
+		t.Fatalf("build sluice: %v\n%s", err, out)
+	}
 	f := func(kind Kind, lang Lang, try func(t *testing.T, get func(path string) (int, string, http.Header))) {
 		t.Run(string(kind)+" in "+string(lang), func(t *testing.T) {
 			if lang == C {
@@ -26,7 +31,7 @@ func TestServe(t *testing.T) {
 			}
 			dir := project(t, "greet", kind, lang)
 			offline(t, dir, "./build.sh")
-			address := serve(t, dir)
+			address := serve(t, binary, dir)
 			try(t, func(path string) (int, string, http.Header) {
 				t.Helper()
 				res, err := http.Get("http://" + address + path)
@@ -73,38 +78,51 @@ func TestServe(t *testing.T) {
 	})
 }
 
-// serve starts a proxy with a project's sluice.yaml, but for its ports, and
-// returns its address.
-func serve(t *testing.T, dir string) string {
+var serving = regexp.MustCompile(`msg=serving `)
+
+// serve starts sluice with a project's sluice.yaml, but for its ports, and returns
+// its address.
+func serve(t *testing.T, binary, dir string) string {
 	t.Helper()
-	name := filepath.Join(dir, "sluice.yaml")
-	text, err := os.ReadFile(name)
+	text, err := os.ReadFile(filepath.Join(dir, "sluice.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 10 { // a port that was free may be taken before it is bound
-		ports := freePorts(t, 2)
-		changed := strings.NewReplacer("127.0.0.1:8080", ports[0], "127.0.0.1:8081", ports[1]).Replace(string(text)) +
-			"\nadmin: off\nstate: " + filepath.Join(dir, "state") + "\n"
-		file, problems := config.Parse(name, []byte(changed), config.Options{})
-		if problems.Len() > 0 {
-			t.Fatal(problems)
-		}
-		s, found, err := server.New(file, server.Options{Log: slog.New(slog.DiscardHandler), Access: io.Discard})
-		if err != nil || found.Failed() {
-			t.Log(errors.Join(err, found.Err()))
-			continue
-		}
-		t.Cleanup(func() {
-			http.DefaultClient.CloseIdleConnections()
-			ctx, cancel := context.WithCancel(context.Background())
-			cancel()
-			s.Shutdown(ctx)
-		})
-		return ports[0]
+	ports := freePorts(t, 2)
+	changed := strings.NewReplacer("127.0.0.1:8080", ports[0], "127.0.0.1:8081", ports[1]).Replace(string(text)) + "\nadmin: off\nstate: state\n"
+	if err := os.WriteFile(filepath.Join(dir, "test.yaml"), []byte(changed), 0o644); err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no proxy can be started")
-	return ""
+	offline(t, dir, binary, "check", "--strict", "sluice.yaml")
+	var log edgetest.Log
+	cmd := exec.Command(binary, "run", "-c", "test.yaml")
+	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections()
+		cmd.Process.Signal(syscall.SIGQUIT) // an error says that it has ended by itself
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("sluice ended with %v:\n%s", err, &log)
+		}
+	})
+	if err := log.Wait(serving); err != nil {
+		t.Fatal(err)
+	}
+	return ports[0]
+}
+
+// watch looks at what the go command builds here. It runs a test anew when a
+// directory that it has read changes; of what another process reads it knows
+// nothing.
+func watch(t *testing.T) {
+	t.Helper()
+	for _, dir := range []string{"../../../../cmd", "../../../../edge", "../../../../filters"} {
+		if err := filepath.WalkDir(dir, func(_ string, _ fs.DirEntry, err error) error { return err }); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // freePorts returns addresses that nobody listens on.
