@@ -1,23 +1,23 @@
 // Package examples has no code of its own: its test runs the test.txt of every
-// example, a script for edge/edgetest, against a whole proxy with that example's
-// module and sluice.yaml.
+// example, a script for edge/edgetest, against sluice with that example's module
+// and sluice.yaml.
 package examples
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"log/slog"
+	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
-	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/edgetest"
-	"github.com/sluice-edge/sluice/edge/server"
 )
 
 func TestExamples(t *testing.T) {
@@ -25,133 +25,148 @@ func TestExamples(t *testing.T) {
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("there is no test.txt: %v", err)
 	}
+	watch(t)
+	binary := filepath.Join(t.TempDir(), "sluice")
+	goBuild(t, nil, "-o", binary, "../cmd/sluice")
 	for _, script := range scripts {
 		dir := filepath.Dir(script)
 		t.Run(dir, func(t *testing.T) {
 			modules := build(t, dir)
 			edgetest.Run(t, script, func(t testing.TB, work string) edgetest.Proxy {
-				for name, binary := range modules {
-					if err := os.WriteFile(filepath.Join(work, name), binary, 0o644); err != nil {
+				for _, module := range modules {
+					data, err := os.ReadFile(module)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := os.WriteFile(filepath.Join(work, filepath.Base(module)), data, 0o644); err != nil {
 						t.Fatal(err)
 					}
 				}
-				return start(t, dir, work)
+				if err := configure(filepath.Join(dir, "sluice.yaml"), work); err != nil {
+					t.Fatal(err)
+				}
+				return start(t, binary, work)
 			})
 		})
 	}
 }
 
-// build returns an example's modules by their file names: those that are kept
-// with it, and the one that its Go package is built into.
-func build(t *testing.T, dir string) map[string][]byte {
+// watch looks at what the go command builds here. It runs a test anew when a
+// directory that it has read changes; of what another process reads it knows
+// nothing.
+func watch(t *testing.T) {
 	t.Helper()
-	modules := map[string][]byte{}
-	kept, err := filepath.Glob(filepath.Join(dir, "*.wasm"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if source, err := os.ReadFile(filepath.Join(dir, "main.go")); err == nil {
-		out := filepath.Join(t.TempDir(), dir+".wasm")
-		args := []string{"build", "-o", out}
-		if bytes.Contains(source, []byte("/sluice/sdk\"\n")) { // a filter; functions import sdk/function
-			args = append(args, "-buildmode=c-shared")
-		}
-		cmd := exec.Command("go", append(args, "./"+dir)...)
-		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
-		if text, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %v\n%s", cmd.Args, err, text)
-		}
-		kept = []string{out}
-	}
-	for _, name := range kept {
-		if modules[filepath.Base(name)], err = os.ReadFile(name); err != nil {
+	for _, dir := range []string{".", "../cmd", "../edge", "../filters", "../sdk"} {
+		if err := filepath.WalkDir(dir, func(_ string, _ fs.DirEntry, err error) error { return err }); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return modules
 }
 
-// proxy is a proxy that a script drives.
-type proxy struct {
-	t         testing.TB
-	addresses []string // of sluice.yaml, each with what stands for it
-	from      string   // the example's sluice.yaml
-	work      string
-	*server.Server
-	log edgetest.Log
-}
-
-func start(t testing.TB, dir, work string) edgetest.Proxy {
+func goBuild(t *testing.T, env []string, args ...string) {
 	t.Helper()
-	p := &proxy{t: t, from: filepath.Join(dir, "sluice.yaml"), work: work}
+	cmd := exec.Command("go", append([]string{"build"}, args...)...)
+	cmd.Env = append(os.Environ(), env...)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, text)
+	}
+}
+
+// build returns an example's modules: the one that its Go package is built into,
+// or those that are kept with it.
+func build(t *testing.T, dir string) []string {
+	t.Helper()
+	source, err := os.ReadFile(filepath.Join(dir, "main.go"))
+	if errors.Is(err, fs.ErrNotExist) {
+		kept, err := filepath.Glob(filepath.Join(dir, "*.wasm"))
+		if err != nil || len(kept) == 0 {
+			t.Fatalf("%s has neither main.go nor a module: %v", dir, err)
+		}
+		return kept
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), dir+".wasm")
+	args := []string{"-o", out, "./" + dir}
+	if bytes.Contains(source, []byte("/sluice/sdk\"\n")) { // a filter: functions are commands
+		args = append([]string{"-buildmode=c-shared"}, args...)
+	}
+	goBuild(t, []string{"GOOS=wasip1", "GOARCH=wasm"}, args...)
+	return []string{out}
+}
+
+// configure writes sluice.yaml of the directory work: that of the example, with
+// the addresses that the script's file "addresses" gives for those in it.
+func configure(from, work string) error {
 	list, err := os.ReadFile(filepath.Join(work, "addresses"))
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	p.addresses = strings.Fields(string(list))
-	file, err := p.load()
+	text, err := os.ReadFile(from)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	s, problems, err := server.New(file, server.Options{Log: slog.New(slog.NewTextHandler(&p.log, nil)), Access: &p.log})
-	if err != nil || problems.Failed() {
-		t.Fatal(errors.Join(err, problems.Err()))
+	addresses := strings.Fields(string(list))
+	if len(addresses)%2 != 0 {
+		return errors.New("addresses: want two on each line")
 	}
-	p.Server = s
-	return p
-}
-
-// load reads the example's own file, with the addresses of this test.
-func (p *proxy) load() (*config.File, error) {
-	text, err := os.ReadFile(p.from)
-	if err != nil {
-		return nil, err
-	}
-	if len(p.addresses)%2 != 0 {
-		return nil, errors.New("addresses: want two on each line")
-	}
-	for i := 0; i < len(p.addresses); i += 2 {
-		if !bytes.Contains(text, []byte(p.addresses[i])) {
-			return nil, errors.New("addresses: " + p.from + " does not have " + p.addresses[i])
+	for i := 0; i < len(addresses); i += 2 {
+		if !bytes.Contains(text, []byte(addresses[i])) {
+			return fmt.Errorf("addresses: %s does not have %s", from, addresses[i])
 		}
 	}
-	text = []byte(strings.NewReplacer(p.addresses...).Replace(string(text)))
-	text = append(text, "\nstate: "+filepath.Join(p.work, "state")+"\nadmin: off\n"...)
-	file, problems := config.Parse(filepath.Join(p.work, "sluice.yaml"), text, config.Options{})
-	return file, problems.Err()
+	changed := strings.NewReplacer(addresses...).Replace(string(text)) + "\nadmin: off\nstate: state\n"
+	return os.WriteFile(filepath.Join(work, "sluice.yaml"), []byte(changed), 0o644)
+}
+
+// proxy is sluice, which a script drives.
+type proxy struct {
+	t       testing.TB
+	cmd     *exec.Cmd
+	address string // that it listens on
+	log     edgetest.Log
+}
+
+var serving = regexp.MustCompile(`msg=serving .*addresses=\[http://(\S+)\]`)
+
+func start(t testing.TB, binary, work string) edgetest.Proxy {
+	t.Helper()
+	p := &proxy{t: t, cmd: exec.Command(binary, "run")}
+	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = work, &p.log, &p.log
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.log.Wait(serving); err != nil {
+		p.Close()
+		t.Fatal(err)
+	}
+	p.address = serving.FindStringSubmatch(p.log.String())[1]
+	return p
 }
 
 // Addr implements edgetest.Proxy.
 func (p *proxy) Addr(name string) string {
-	for _, url := range p.Addresses() {
-		scheme, addr, _ := strings.Cut(url, "://")
-		if host, port, _ := net.SplitHostPort(addr); scheme == name || name == ":"+port {
-			if ip := net.ParseIP(host); ip.IsUnspecified() {
-				return net.JoinHostPort("127.0.0.1", port)
-			}
-			return addr
-		}
+	host, port, err := net.SplitHostPort(p.address)
+	if err != nil || name != "http" && name != ":"+port {
+		p.t.Errorf("nothing listens on %q, only %s: %v", name, p.address, err)
 	}
-	p.t.Fatalf("nothing listens on %q: there are %q", name, p.Addresses())
-	return ""
+	if ip := net.ParseIP(host); ip.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return p.address
 }
 
 // Reload implements edgetest.Proxy.
-func (p *proxy) Reload() error {
-	file, err := p.load()
-	if err != nil {
-		return err
-	}
-	problems, err := p.Apply(file)
-	return errors.Join(problems.Err(), err)
-}
+func (p *proxy) Reload() error { return errors.New("an example's file does not change") }
 
 // Log implements edgetest.Logger.
 func (p *proxy) Log() *edgetest.Log { return &p.log }
 
 // Close implements edgetest.Proxy.
 func (p *proxy) Close() {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	p.Shutdown(ctx)
+	p.cmd.Process.Signal(syscall.SIGQUIT) // cuts what is open; an error says that it has ended by itself
+	if err := p.cmd.Wait(); err != nil {
+		p.t.Errorf("sluice ended with %v:\n%s", err, &p.log)
+	}
 }
