@@ -63,7 +63,7 @@ func (r *Request) Cookie(name string) string {
 func (r *Request) Arm() string { return r.Fields.Get(armField) }
 
 // SetArm chooses an arm of the route's split, whatever the split would have
-// chosen. A name that no arm has fails the exchange.
+// chosen. A name that no arm has changes nothing.
 func (r *Request) SetArm(name string) { r.Fields.Set(armField, name) }
 
 // Proto returns the version of HTTP that the client speaks: "HTTP/2.0".

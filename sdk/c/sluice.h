@@ -131,7 +131,7 @@ static inline uint64_t sluice_answer(uint32_t status, const char *text, uint32_t
 	return SLUICE_STOP;
 }
 
-// Chooses an arm of the route's split. A name that no arm has fails the exchange.
+// Chooses an arm of the route's split. A name that no arm has changes nothing.
 static inline void sluice_set_arm(const char *name, uint32_t length) {
 	sluice_set_field(SLUICE_REQUEST, SLUICE_TEXT("X-Sluice-Arm"), name, length);
 }
