@@ -37,7 +37,7 @@ func loadBytes(t testing.TB, binary []byte, cfg Config) *Function {
 			*d = 30 * time.Second
 		}
 	}
-	e := wasm.NewEngine(wasm.Config{})
+	e := wasm.NewEngine(wasm.Config{Time: 10 * time.Minute})
 	f, err := Load(context.Background(), e, binary, cfg)
 	if err != nil {
 		t.Fatal(err)
