@@ -58,8 +58,9 @@ func (r *Request) Cookie(name string) string {
 	return ""
 }
 
-// Arm returns the name of the arm to which the exchange belongs, on a route that
-// has a split and does not leave the choice to a filter; else "".
+// Arm returns the name of the arm to which the exchange belongs so far: the split
+// of the route has dealt it, or a filter before has chosen it. It is "" on a route
+// without a split.
 func (r *Request) Arm() string { return r.Fields.Get(armField) }
 
 // SetArm chooses an arm of the route's split, whatever the split would have
