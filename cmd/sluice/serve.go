@@ -153,7 +153,7 @@ func (s *service) reload(why string) {
 	start := time.Now()
 	file, problems := s.load()
 	if !problems.Failed() {
-		applied, err := s.proxy.Apply(file)
+		applied, err := s.proxy.Apply(file, why)
 		if err != nil {
 			s.log.Error("the configuration was not taken; the one before goes on", "cause", why, "error", err)
 			return

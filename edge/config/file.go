@@ -140,6 +140,7 @@ type Alias struct {
 type Route struct {
 	Place    diag.Place
 	Name     string // unique in its site. Default: the match as written, with a number behind it if that is taken
+	Key      string // of the match, as written; "" for the route that a site's own target makes
 	Match    Match
 	To       Target
 	Redirect *Redirect

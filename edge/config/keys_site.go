@@ -141,7 +141,7 @@ func (d *decoder) site(v value, s *siteDraft) {
 					at = item
 				}
 				r := base
-				r.Place, r.Match = d.place(at), match
+				r.Place, r.Key, r.Match = d.place(at), name, match
 				d.route(k, item, &r)
 				s.Routes = append(s.Routes, r.Route)
 			}

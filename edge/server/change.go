@@ -1,30 +1,289 @@
 package server
 
 import (
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
 	"github.com/sluice-edge/sluice/edge/admin/api"
 	"github.com/sluice-edge/sluice/edge/config"
+	"github.com/sluice-edge/sluice/edge/diag"
 )
 
-// change is a configuration that is to be in force.
+// change is a configuration that the API wants in force: what is in force with
+// other overlays.
 type change struct {
-	changed bool
-	file    *config.File
+	changed  bool // anything at all
+	file     *config.File
+	overlays []overlay
+	from     string // ETag of what it was made from
 }
 
-func (s *Server) useFilter(string, api.Use) (*change, error) {
-	return &change{file: s.snapshot.Load().file}, nil
+// plan returns the change that edit makes of the overlays. It is given what is in
+// force. What comes out wrong is a Problem, and nothing is changed yet.
+func (s *Server) plan(edit func(file *config.File, all []overlay) ([]overlay, error)) (*change, error) {
+	s.mu.Lock()
+	base, overlays, file := s.base, s.overlays, s.snapshot.Load().file
+	s.mu.Unlock()
+	next, err := edit(file, slices.Clone(overlays))
+	if err != nil {
+		return nil, err
+	}
+	c := &change{file: file, overlays: next, from: etag(file.Texts())}
+	texts, err := folded(base, next)
+	if err != nil {
+		return nil, &api.Problem{Title: "the file cannot be edited", Status: http.StatusUnprocessableEntity, Detail: err.Error(), Hint: "change the file itself"}
+	}
+	if etag(texts) == c.from && len(next) == len(overlays) {
+		return c, nil
+	}
+	c.changed = true
+	var problems *diag.List
+	if c.file, problems = config.ParseTexts(texts, config.Options{}); problems.Failed() {
+		p := problemOf(problems.Err())
+		p.Status, p.Title = http.StatusUnprocessableEntity, "the configuration would be wrong; nothing was changed"
+		return nil, p
+	}
+	return c, nil
 }
 
-func (s *Server) withoutFilter(string) (*change, error) {
-	return &change{file: s.snapshot.Load().file}, nil
+// errFaster is the problem of a change to what somebody else has changed meanwhile
+// (RFC 9110, section 13.1.1).
+func errFaster(now string) error {
+	return &api.Problem{Title: "the configuration has changed", Status: http.StatusPreconditionFailed, Detail: "somebody was faster: what is in force has the ETag " + now, Hint: "look at it again"}
 }
 
-func (s *Server) useFunction(string, api.Use) (*change, error) {
-	return &change{file: s.snapshot.Load().file}, nil
+// commit puts a change in force, unless somebody was faster.
+func (s *Server) commit(c *change, cause string) error {
+	if !c.changed {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := etag(s.snapshot.Load().file.Texts()); now != c.from {
+		return errFaster(now)
+	}
+	problems, err := s.apply(c.file, s.base, c.overlays, cause)
+	if err == nil {
+		err = problems.Err()
+	}
+	if err == nil {
+		return nil
+	}
+	p := problemOf(err)
+	p.Status, p.Title = http.StatusUnprocessableEntity, "the configuration cannot be put in force; the one before goes on"
+	return p
 }
 
-func (s *Server) withoutFunction(string) (*change, error) {
-	return &change{file: s.snapshot.Load().file}, nil
+// matches checks the condition of a change (RFC 9110, section 13.1.1).
+func (s *Server) matches(ifMatch string) error {
+	if ifMatch == "" || ifMatch == "*" {
+		return nil
+	}
+	if now := s.ETag(); ifMatch != now {
+		return errFaster(now)
+	}
+	return nil
 }
 
-func (s *Server) commit(*change, string) error { return nil }
+// ETag returns what stands for the configuration in force.
+func (s *Server) ETag() string { return etag(s.snapshot.Load().file.Texts()) }
+
+// newOverlay completes an overlay of what the files say now.
+func (s *Server) newOverlay(o overlay) overlay {
+	s.mu.Lock()
+	base := s.base
+	s.mu.Unlock()
+	o.Base, o.Since = o.digest(base), time.Now().UTC().Round(time.Second)
+	return o
+}
+
+// overlaid returns a configuration with those overlays folded in that still hold,
+// and these. What the file itself says is right. s.mu is held.
+func (s *Server) overlaid(file *config.File, all []overlay) (*config.File, []overlay) {
+	var kept []overlay
+	for _, o := range all {
+		if o.digest(file.Texts()) != o.Base {
+			s.log.Warn("the file says something else now, and wins: what the API had changed is gone", "kind", o.Kind, "of", o.title())
+			continue
+		}
+		kept = append(kept, o)
+	}
+	if len(kept) == 0 {
+		return file, nil
+	}
+	if with := s.parseFolded(file, kept); with != nil {
+		return with, kept
+	}
+	// One at a time: what does not go together with the file goes.
+	var good []overlay
+	result := file
+	for _, o := range kept {
+		if with := s.parseFolded(file, append(slices.Clip(good), o)); with != nil {
+			good, result = append(good, o), with
+			continue
+		}
+		s.log.Warn("what the API had changed does not fit the file any more, and is gone", "kind", o.Kind, "of", o.title())
+	}
+	return result, good
+}
+
+// parseFolded returns the configuration with overlays, or nil if it is wrong.
+func (s *Server) parseFolded(file *config.File, all []overlay) *config.File {
+	texts, err := folded(file.Texts(), all)
+	if err != nil {
+		return nil
+	}
+	with, problems := config.ParseTexts(texts, config.Options{})
+	if problems.Failed() {
+		return nil
+	}
+	return with
+}
+
+// Configuration returns what is in force, and where it comes from.
+func (s *Server) Configuration() (api.Configuration, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	file := s.snapshot.Load().file
+	d := api.Configuration{File: file.Name(), ETag: etag(file.Texts()), Texts: describeTexts(s.base), Overlays: []api.Overlay{}}
+	effective := file.Texts()
+	for _, o := range s.overlays {
+		shown := api.Overlay{Kind: o.Kind, Name: o.title(), Since: o.Since}
+		if o.Kind != "file" {
+			shown.Value = jsonOf(o.Value)
+		}
+		d.Overlays = append(d.Overlays, shown)
+	}
+	steered := s.steered(file)
+	for _, o := range steered {
+		d.Overlays = append(d.Overlays, api.Overlay{Kind: "split", Name: o.title(), Since: o.Since, Value: jsonOf(o.Value)})
+	}
+	effective, err := folded(effective, steered)
+	if err != nil {
+		return d, fmt.Errorf("show the shares of splits: %w", err)
+	}
+	d.Effective = describeTexts(effective)
+	return d, nil
+}
+
+func describeTexts(texts []config.Text) []api.Text {
+	var all []api.Text
+	for _, t := range texts {
+		all = append(all, api.Text{Name: t.Name, Text: string(t.Bytes)})
+	}
+	return all
+}
+
+// mainText returns the texts that stand where the main file has another text.
+// Files that it includes are those that were read last.
+func (s *Server) mainText(text []byte) []config.Text {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	texts := slices.Clone(s.base)
+	texts[0].Bytes = text
+	return texts
+}
+
+// Check says what is to be said of a main file that is not in force, and how it
+// differs.
+func (s *Server) Check(text []byte) api.Check {
+	texts := s.mainText(text)
+	_, problems := config.ParseTexts(texts, config.Options{})
+	d := api.Check{Right: !problems.Failed(), Problems: describeProblems(problems)}
+	d.Diff = diffTexts(s.snapshot.Load().file.Texts(), texts)
+	return d
+}
+
+// diffTexts returns how two configurations differ, as a unified diff.
+func diffTexts(old, now []config.Text) string {
+	before := make(map[string][]byte)
+	for _, t := range old {
+		before[t.Name] = t.Bytes
+	}
+	var diff string
+	for _, t := range now {
+		diff += config.DiffText(t.Name, before[t.Name], t.Bytes, 3)
+		delete(before, t.Name)
+	}
+	for _, t := range old {
+		if b, gone := before[t.Name]; gone {
+			diff += config.DiffText(t.Name, b, nil, 3)
+		}
+	}
+	return diff
+}
+
+// SetConfig puts a main file in force. It holds until the file on disk changes.
+func (s *Server) SetConfig(text []byte, how api.Change) (api.Configuration, error) {
+	return s.setTexts(s.mainText(text), how, "set by the API")
+}
+
+// setTexts puts a whole configuration in force.
+func (s *Server) setTexts(texts []config.Text, how api.Change, cause string) (api.Configuration, error) {
+	if err := s.matches(how.IfMatch); err != nil {
+		return api.Configuration{}, err
+	}
+	c, err := s.plan(func(_ *config.File, all []overlay) ([]overlay, error) {
+		s.mu.Lock()
+		same := etag(s.base) == etag(texts)
+		s.mu.Unlock()
+		if same {
+			return nil, nil // what the files say
+		}
+		return with(all, s.newOverlay(overlay{Kind: "file", Texts: texts})), nil
+	})
+	if err != nil {
+		return api.Configuration{}, err
+	}
+	if !how.DryRun {
+		if err := s.commit(c, cause); err != nil {
+			return api.Configuration{}, err
+		}
+	}
+	return s.Configuration()
+}
+
+// History returns the configurations that were in force, the latest first.
+func (s *Server) History() ([]api.Revision, error) {
+	all, err := s.history.all()
+	if err != nil {
+		return nil, err
+	}
+	now, current := s.ETag(), false
+	list := []api.Revision{}
+	for _, r := range all {
+		d := api.Revision{Number: r.Number, Time: r.Time, Cause: r.Cause, Current: !current && r.ETag == now}
+		current = current || d.Current
+		for _, t := range r.Texts {
+			d.Bytes += len(t.Bytes)
+		}
+		list = append(list, d)
+	}
+	return list, nil
+}
+
+// RollBack puts a revision in force again; 0 stands for the one before the current
+// one.
+func (s *Server) RollBack(number int, how api.Change) (api.Configuration, error) {
+	all, err := s.history.all()
+	if err != nil {
+		return api.Configuration{}, err
+	}
+	now := s.ETag()
+	i := slices.IndexFunc(all, func(r revision) bool { return r.Number == number })
+	if number == 0 {
+		if i = slices.IndexFunc(all, func(r revision) bool { return r.ETag == now }); i >= 0 {
+			i = slices.IndexFunc(all, func(r revision) bool { return r.Number < all[i].Number && r.ETag != now })
+		}
+	}
+	if i < 0 {
+		p := &api.Problem{Title: "no such revision", Status: http.StatusNotFound, Detail: fmt.Sprintf("there is no revision %d", number), Hint: "sluice history lists them"}
+		if number == 0 {
+			p.Detail = "there is no revision before the current one"
+		}
+		return api.Configuration{}, p
+	}
+	return s.setTexts(all[i].Texts, how, fmt.Sprintf("back to revision %d", all[i].Number))
+}

@@ -59,7 +59,7 @@ func BenchmarkLoad(b *testing.B) {
 		}
 		defer s.Close()
 		for b.Loop() {
-			if problems, err := s.Apply(load()); err != nil || problems.Failed() {
+			if problems, err := s.Apply(load(), "reload"); err != nil || problems.Failed() {
 				b.Fatal(problems, err)
 			}
 		}

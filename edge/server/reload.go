@@ -10,12 +10,20 @@ import (
 	"github.com/sluice-edge/sluice/edge/diag"
 )
 
-// Apply makes file the configuration in force, or changes nothing: if the list
-// has errors, or err is not nil, the one before goes on. Nothing that is being
-// served is cut.
-func (s *Server) Apply(file *config.File) (problems *diag.List, err error) {
+// Apply makes file the configuration in force, with what the API has changed of it
+// and still holds, or changes nothing: if the list has errors, or err is not nil,
+// the one before goes on. Nothing that is being served is cut. Cause is for the
+// history.
+func (s *Server) Apply(file *config.File, cause string) (problems *diag.List, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	with, overlays := s.overlaid(file, s.overlays)
+	return s.apply(with, file.Texts(), overlays, cause)
+}
+
+// apply makes file the configuration in force: what base says, with overlays. s.mu
+// is held.
+func (s *Server) apply(file *config.File, base []config.Text, overlays []overlay, cause string) (problems *diag.List, err error) {
 	defer func() {
 		s.failed = err
 		if err == nil {
@@ -53,8 +61,19 @@ func (s *Server) Apply(file *config.File) (problems *diag.List, err error) {
 		}
 		return b.problems, err
 	}
+	if err := s.saveOverlays(overlays); err != nil {
+		b.discard()
+		for _, bd := range opened {
+			bd.close()
+		}
+		if lines != s.accessLog {
+			lines.close()
+		}
+		return b.problems, err
+	}
 
 	// From here on nothing fails.
+	s.base, s.overlays = base, overlays
 	for name, m := range s.shared.meters { // an exchange of a route that goes is counted to its end
 		if _, ok := used.meters[name]; !ok && m.Totals().InFlight > 0 {
 			used.meters[name], snap.meters[name] = m, m
@@ -98,6 +117,9 @@ func (s *Server) Apply(file *config.File) (problems *diag.List, err error) {
 	s.applied = time.Now()
 	if old != nil {
 		s.reloads++
+	}
+	if err := s.history.add(file.Texts(), cause, s.applied); err != nil {
+		s.log.Warn("the history could not be written", "error", err)
 	}
 	return b.problems, nil
 }

@@ -61,7 +61,7 @@ func (p *proxy) parse(text string, vars ...string) *config.File {
 // apply makes another configuration the one in force.
 func (p *proxy) apply(text string, vars ...string) {
 	p.t.Helper()
-	problems, err := p.Apply(p.parse(text, vars...))
+	problems, err := p.Apply(p.parse(text, vars...), "reload")
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -95,7 +95,7 @@ func (p *scripted) Reload() error {
 	if err != nil {
 		return err
 	}
-	problems, err := p.Apply(file)
+	problems, err := p.Apply(file, "reload")
 	return errors.Join(problems.Err(), err)
 }
 

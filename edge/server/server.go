@@ -48,6 +48,10 @@ type Server struct {
 	leaving   map[*binding]struct{} // bound no more; they end with their last connection
 	accessLog *accessLog
 	shared    shared
+	base      []config.Text // of the files, as they were read last
+	overlays  []overlay     // what the API has changed of them
+	state     string        // directory
+	history   *history
 	saved     *saved
 	store     *cache.Store
 	ca        *certs.CA
@@ -79,6 +83,13 @@ func New(file *config.File, o Options) (*Server, *diag.List, error) {
 	if s.saved, err = openSaved(file.State); err != nil {
 		return nil, nil, err
 	}
+	s.state = file.State
+	if s.overlays, err = readOverlays(file.State); err != nil {
+		return nil, nil, err
+	}
+	if s.history, err = openHistory(file.State); err != nil {
+		return nil, nil, err
+	}
 	if s.ca, err = openCA(file); err != nil {
 		return nil, nil, fmt.Errorf("open the internal certificate authority: %w", err)
 	}
@@ -86,7 +97,7 @@ func New(file *config.File, o Options) (*Server, *diag.List, error) {
 	s.meters.all = metrics.NewRequests(s.started, metrics.WindowConfig{})
 	s.output = o.Access
 	s.shared = newShared()
-	problems, err := s.Apply(file)
+	problems, err := s.Apply(file, "start")
 	if err != nil || problems.Failed() {
 		s.Close()
 		return nil, problems, err

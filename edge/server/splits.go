@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
+	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/rollout"
 )
 
@@ -65,6 +66,56 @@ func (s *Server) SetSplit(name string, change api.SplitChange, dry bool) (api.Sp
 		return api.Split{}, err
 	}
 	return s.describeSplit(sp), nil
+}
+
+// steered returns the shares that the API has changed, each as a change to the route
+// in the file. s.mu is held.
+func (s *Server) steered(file *config.File) []overlay {
+	var all []overlay
+	for i := range file.Sites {
+		st := &file.Sites[i]
+		for j := range st.Routes {
+			r := &st.Routes[j]
+			if r.Split == nil {
+				continue
+			}
+			for _, sp := range s.shared.splits {
+				weights, ok := s.saved.splits[sp.key]
+				if sp.site != st.Name || sp.route != r.Name || !ok {
+					continue
+				}
+				o := overlay{Kind: "route", Site: st.Key, Match: routeKey(r)}
+				shares := make(map[string]any)
+				for k, arm := range sp.Arms() {
+					shares[arm] = fmt.Sprintf("%v%%", float64(weights[k])*100/float64(rollout.Whole))
+				}
+				if o.Value, ok = withShares(s.valueOf(file, o), r.Name, shares); ok {
+					all = append(all, o)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// withShares returns the value of a route with other shares of its split. Of a list
+// of routes it is the one of that name that is changed.
+func withShares(value any, name string, shares map[string]any) (any, bool) {
+	switch v := value.(type) {
+	case map[string]any:
+		v["split"] = shares
+		return v, true
+	case nil:
+		return map[string]any{"split": shares}, true
+	case []any:
+		for i := range v {
+			if m, ok := v[i].(map[string]any); ok && (m["name"] == name || len(v) == 1) {
+				m["split"] = shares
+				return v, true
+			}
+		}
+	}
+	return nil, false
 }
 
 // findSplit returns the split of a route. s.mu is held.

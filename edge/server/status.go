@@ -109,12 +109,22 @@ func problemOf(err error) *api.Problem {
 		return p
 	}
 	p.Detail = ""
-	for _, one := range l.Problems() {
-		if one.Severity == diag.Error {
-			p.Problems = append(p.Problems, api.Problem{Title: one.Severity.String(), Detail: one.Message, File: one.Place.File, Line: one.Place.Line, Column: one.Place.Column, Hint: one.Hint})
+	for _, one := range describeProblems(l) {
+		if one.Title == diag.Error.String() {
+			p.Problems = append(p.Problems, one)
 		}
 	}
 	return p
+}
+
+// describeProblems returns what a list says as the API shows it: errors and warnings
+// by their titles.
+func describeProblems(l *diag.List) []api.Problem {
+	var all []api.Problem
+	for _, p := range l.Problems() {
+		all = append(all, api.Problem{Title: p.Severity.String(), Detail: p.Message, File: p.Place.File, Line: p.Place.Line, Column: p.Place.Column, Hint: p.Hint})
+	}
+	return all
 }
 
 // describePool returns the pool as the API shows it.

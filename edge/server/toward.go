@@ -18,7 +18,7 @@ type toward struct {
 // newToward returns what c changes, or nil if that is nothing.
 func newToward(c *config.Route) (*toward, error) {
 	t := &toward{fields: newEdits(c.Fields.Request)}
-	if c.Strip != "" || c.AddPrefix != "" || c.Rewrite != "" || c.Host.Kind != config.HostKeep {
+	if c.RewriteAnswers || c.Strip != "" || c.AddPrefix != "" || c.Rewrite != "" || c.Host.Kind != config.HostKeep {
 		cfg := route.RewriteConfig{Path: c.Match.Path, Strip: c.Strip, AddPrefix: c.AddPrefix, Rewrite: c.Rewrite, HostName: c.Host.Name, KeepAnswers: !c.RewriteAnswers}
 		switch c.Host.Kind {
 		case config.HostUpstream:
@@ -63,9 +63,13 @@ func (t *toward) serve(x *edge.Exchange, a *arm, script string) error {
 	if t.rewrite == nil {
 		return a.serve(x, script)
 	}
+	authority := x.Request.Authority
 	was, err := t.ask(x)
 	if err != nil {
 		return err
+	}
+	if a.function != nil && x.Request.Authority == "" {
+		x.Request.Authority = authority // it has no endpoint that could be asked for
 	}
 	err = a.serve(x, script)
 	t.rewrite.Answer(x, &was)

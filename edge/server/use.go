@@ -1,0 +1,244 @@
+package server
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/sluice-edge/sluice/edge/admin/api"
+	"github.com/sluice-edge/sluice/edge/config"
+	"github.com/sluice-edge/sluice/edge/diag"
+)
+
+// useFilter plans what putting a filter to use changes of the configuration.
+func (s *Server) useFilter(name string, use api.Use) (*change, error) {
+	return s.plan(func(file *config.File, all []overlay) ([]overlay, error) {
+		if use.Config != "" || use.Route != "" && file.Filter(name) == nil {
+			o := overlay{Kind: "filter", Name: name}
+			value, _ := s.valueOf(file, o).(map[string]any)
+			if value == nil {
+				value = map[string]any{"wasm": "uploaded"}
+			}
+			if use.Config != "" {
+				value["config"] = configValue(use.Config)
+			}
+			o.Value = value
+			all = with(all, s.newOverlay(o))
+		}
+		if use.Route == "" {
+			return all, nil
+		}
+		st, r, path, err := findRoute(file, use.Route)
+		switch {
+		case err != nil:
+			return nil, err
+		case r == nil && path != "":
+			return nil, noRoute(st, path)
+		case r != nil && runs(r.Filters, name), r == nil && siteRuns(st, name):
+			return all, nil
+		}
+		o := overlay{Kind: "site", Site: st.Key}
+		if r != nil {
+			o.Kind, o.Match = "route", routeKey(r)
+		}
+		o.Value = withFilter(s.valueOf(file, o), name)
+		return with(all, s.newOverlay(o)), nil
+	})
+}
+
+// withoutFilter plans a configuration without what the API has changed for a
+// filter's sake.
+func (s *Server) withoutFilter(name string) (*change, error) {
+	return s.plan(func(file *config.File, all []overlay) ([]overlay, error) {
+		var left []overlay
+		for _, o := range all {
+			switch {
+			case o.Kind == "filter" && o.Name == name:
+				continue
+			case o.Kind == "route" || o.Kind == "site":
+				value, some := withoutFilter(o.Value, name)
+				if some {
+					o.Value = value
+				}
+			}
+			left = append(left, o)
+		}
+		return left, nil
+	})
+}
+
+// useFunction plans what putting a function to use changes of the configuration.
+func (s *Server) useFunction(name string, use api.Use) (*change, error) {
+	return s.plan(func(file *config.File, all []overlay) ([]overlay, error) {
+		if use.Route == "" {
+			return all, nil
+		}
+		if file.Function(name) == nil {
+			all = with(all, s.newOverlay(overlay{Kind: "function", Name: name, Value: map[string]any{"wasm": "uploaded"}}))
+		}
+		st, r, path, err := findRoute(file, use.Route)
+		switch {
+		case err != nil:
+			return nil, err
+		case r == nil && path == "":
+			return nil, &api.Problem{Title: "which route?", Status: http.StatusUnprocessableEntity, Detail: fmt.Sprintf("%q is a site; a function answers a route of it", use.Route), Hint: "write " + st.Name + "/" + name + ", for example"}
+		case r != nil && r.To.Function == name:
+			return all, nil
+		case r != nil:
+			return nil, &api.Problem{Title: "the route has a target", Status: http.StatusConflict, Detail: fmt.Sprintf("%s has another target than the function %q", fullName(st.Name, r.Name), name), Hint: "PUT /v1/routes/{route} replaces a route"}
+		}
+		return with(all, s.newOverlay(overlay{Kind: "route", Site: st.Key, Match: path, Value: "function:" + name})), nil
+	})
+}
+
+// withoutFunction plans a configuration without what the API has changed for a
+// function's sake.
+func (s *Server) withoutFunction(name string) (*change, error) {
+	return s.plan(func(_ *config.File, all []overlay) ([]overlay, error) {
+		return slices.DeleteFunc(all, func(o overlay) bool {
+			return o.Kind == "function" && o.Name == name || o.Kind == "route" && o.Value == "function:"+name
+		}), nil
+	})
+}
+
+// configValue returns the configuration of a guest: what JSON stands for, or the
+// text itself.
+func configValue(text string) any {
+	var v any
+	if json.Unmarshal([]byte(text), &v) == nil {
+		return v
+	}
+	return text
+}
+
+// valueOf returns what a configuration says of a thing; nil for nothing.
+func (s *Server) valueOf(file *config.File, o overlay) any {
+	v, _ := config.Value(file.Texts(), o.edit())
+	return v
+}
+
+func runs(filters []config.FilterUse, name string) bool {
+	return slices.ContainsFunc(filters, func(u config.FilterUse) bool { return u.Name == name })
+}
+
+func siteRuns(st *config.Site, name string) bool {
+	for i := range st.Routes {
+		if !runs(st.Routes[i].Filters, name) {
+			return false
+		}
+	}
+	return true
+}
+
+// withFilter returns the value of a route or site with a filter at the end of its
+// filters. A text is a target; a list is the routes of one match.
+func withFilter(value any, name string) any {
+	switch v := value.(type) {
+	case nil:
+		return map[string]any{"filters": []any{name}}
+	case map[string]any:
+		v["filters"] = append(listOf(v["filters"]), name)
+		return v
+	case []any:
+		for i := range v {
+			v[i] = withFilter(v[i], name)
+		}
+		return v
+	}
+	return map[string]any{"to": value, "filters": []any{name}}
+}
+
+// withoutFilter returns the value of a route or site without a filter, and whether it
+// had it.
+func withoutFilter(value any, name string) (any, bool) {
+	some := false
+	switch v := value.(type) {
+	case map[string]any:
+		list := listOf(v["filters"])
+		left := slices.DeleteFunc(slices.Clone(list), func(f any) bool {
+			s, _ := f.(string)
+			used, _, _ := strings.Cut(s, "@")
+			return used == name
+		})
+		if some = len(left) < len(list); some {
+			v["filters"] = left
+		}
+	case []any:
+		for i := range v {
+			var had bool
+			v[i], had = withoutFilter(v[i], name)
+			some = some || had
+		}
+	}
+	return value, some
+}
+
+// listOf returns a list that may be written as one value.
+func listOf(v any) []any {
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case []any:
+		return slices.Clone(v)
+	}
+	return []any{v}
+}
+
+// routeKey returns how the file calls a route among those of its site.
+func routeKey(r *config.Route) string {
+	if r.Key != "" {
+		return r.Key
+	}
+	return "/" // the site's own target
+}
+
+// findRoute returns the site that a text like example.com/api/* names, and the route,
+// or no route and how its match would be written. A site alone has no match.
+func findRoute(file *config.File, text string) (st *config.Site, r *config.Route, match string, err error) {
+	for i := range file.Sites {
+		c := &file.Sites[i]
+		for _, name := range []string{c.Name, c.Host, c.Key} {
+			rest, ok := strings.CutPrefix(text, name)
+			if !ok || rest != "" && rest[0] != '/' {
+				continue
+			}
+			if st == nil || len(rest) < len(match) {
+				st, match = c, rest
+			}
+		}
+	}
+	if st == nil {
+		name, _, _ := strings.Cut(text, "/")
+		var have []string
+		for i := range file.Sites {
+			have = append(have, file.Sites[i].Name)
+		}
+		p := &api.Problem{Title: "no such site", Status: http.StatusNotFound, Detail: fmt.Sprintf("there is no site %q%s", name, diag.Have(have)), Hint: diag.DidYouMean(name, have)}
+		return nil, nil, "", p
+	}
+	if match == "" {
+		return st, nil, "", nil
+	}
+	plain := match[1:]
+	for i := range st.Routes {
+		c := &st.Routes[i]
+		// "POST /login" is written site/POST /login, and a name without a slash.
+		if c.Name == match || c.Name == plain || c.Key == match || c.Key == plain {
+			return st, c, match, nil
+		}
+	}
+	if !strings.HasPrefix(plain, "/") && strings.Contains(plain, " /") {
+		match = plain // with a method
+	}
+	return st, nil, match, nil
+}
+
+func noRoute(st *config.Site, match string) error {
+	var have []string
+	for i := range st.Routes {
+		have = append(have, st.Routes[i].Name)
+	}
+	return &api.Problem{Title: "no such route", Status: http.StatusNotFound, Detail: fmt.Sprintf("the site %q has no route %q%s", st.Name, match, diag.Have(have)), Hint: diag.DidYouMean(match, have)}
+}
