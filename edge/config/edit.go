@@ -29,7 +29,7 @@ func editText(src []byte, old, now *node, first bool) ([]byte, error) {
 		return nil, err
 	}
 	e := editor{layout: l, write: writer{step: l.step(old)}, front: first}
-	if !e.change("", old, now) {
+	if !e.change(nil, old, now) {
 		return nil, errLost
 	}
 	out := append(slices.Clone(mark), e.apply(eol)...)
@@ -103,9 +103,9 @@ func (e *editor) apply(eol string) []byte {
 	return append(out, e.src[pos:]...)
 }
 
-// change collects what makes the value old, which has this name, say what now says.
-// It reports whether that can be done.
-func (e *editor) change(name string, old, now *node) bool {
+// change collects what makes the value old, which stands behind this key if any, say
+// what now says. It reports whether that can be done.
+func (e *editor) change(key, old, now *node) bool {
 	if old == now {
 		return true
 	}
@@ -117,12 +117,27 @@ func (e *editor) change(name string, old, now *node) bool {
 			return true
 		}
 		e.splices = e.splices[:mark]
+		if shares(old, now) {
+			return false // comments would be lost
+		}
 	}
-	return e.replace(name, old, now)
+	return e.replace(key, old, now)
+}
+
+// shares reports whether something is both in old and in now.
+func shares(old, now *node) bool {
+	had := make(map[*node]bool, len(old.entries)+len(old.items))
+	for _, x := range old.entries {
+		had[x.key] = true
+	}
+	for _, x := range old.items {
+		had[x] = true
+	}
+	return slices.ContainsFunc(now.entries, func(x entry) bool { return had[x.key] }) || slices.ContainsFunc(now.items, func(x *node) bool { return had[x] })
 }
 
 // replace puts now in the place of old.
-func (e *editor) replace(name string, old, now *node) bool {
+func (e *editor) replace(key, old, now *node) bool {
 	s := e.spans[old]
 	if s.flow {
 		text := flowText(now)
@@ -131,6 +146,10 @@ func (e *editor) replace(name string, old, now *node) bool {
 			if e.src[s.after-1] != ':' {
 				text = ":" + text // {a} is {a: null}
 			}
+		}
+		if k := e.spans[key]; key != nil && e.src[k.start] != '"' && e.src[k.start] != '\'' && strings.Contains(key.text, ":") {
+			// The reader takes a plain key with colons only in front of a plain value.
+			e.splice(k.start, k.end, quote(key.text, true, true))
 		}
 		e.splice(s.start, s.end, text)
 		return true
@@ -150,8 +169,10 @@ func (e *editor) replace(name string, old, now *node) bool {
 		body = e.write.entries(now, 0)
 	case e.src[s.after-1] == '-':
 		head, body = e.write.inItem(now, s.parent)
+	case key == nil:
+		head, body = e.write.value(now, s.parent)
 	default:
-		head, body = e.write.under(name, now, s.parent)
+		head, body = e.write.under(key.text, now, s.parent)
 	}
 	switch sameLine := e.lineStart(s.start) == e.lineStart(s.after); {
 	case s.start == s.end && head != "":

@@ -73,13 +73,17 @@ func (l *layout) trivia() {
 		switch c := l.src[l.pos]; {
 		case isSpace(c):
 			l.pos++
-		case c == '#' && (l.pos == 0 || isSpace(l.src[l.pos-1]) || strings.IndexByte(",[]{}", l.src[l.pos-1]) >= 0):
+		case c == '#' && (l.pos == 0 || strings.IndexByte(beforeComment, l.src[l.pos-1]) >= 0):
 			l.pos = l.lineEnd(l.pos)
 		default:
 			return
 		}
 	}
 }
+
+// beforeComment is what a comment can stand behind. YAML wants a space; the parser
+// does not.
+const beforeComment = " \t\r\n,[]{}\"'"
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
@@ -107,9 +111,9 @@ func (l *layout) first(pos int) bool {
 // last reports whether nothing but spaces and a comment stands behind a position on
 // its line.
 func (l *layout) last(pos int) bool {
-	rest := l.src[pos:l.lineEnd(pos)]
-	trimmed := bytes.TrimLeft(rest, " \t\r")
-	return len(trimmed) == 0 || trimmed[0] == '#' && (len(trimmed) < len(rest) || pos > 0 && l.src[pos-1] == ',')
+	end := l.lineEnd(pos)
+	rest := bytes.TrimLeft(l.src[pos:end], " \t\r")
+	return len(rest) == 0 || rest[0] == '#' && strings.IndexByte(beforeComment, l.src[end-len(rest)-1]) >= 0
 }
 
 // value finds the places of n, which stands behind a key or dash in the column

@@ -15,31 +15,20 @@ type part struct {
 
 // changeMap changes a map key by key.
 func (e *editor) changeMap(old, now *node) bool {
-	if !unique(old) || !unique(now) {
-		return false
-	}
-	values := make(map[string]*node, len(now.entries))
+	values := make(map[*node]*node, len(now.entries)) // by key
 	for _, x := range now.entries {
-		values[x.key.text] = x.value
+		values[x.key] = x.value
 	}
 	parts := make([]part, len(old.entries))
 	for i, x := range old.entries {
-		v, ok := values[x.key.text]
-		parts[i] = part{start: e.spans[x.key].start, end: e.spans[x.value].end, was: i, gone: !ok}
-		if !ok {
-			continue
-		}
-		if !e.change(x.key.text, x.value, v) {
+		v := values[x.key]
+		parts[i] = part{start: e.spans[x.key].start, end: e.spans[x.value].end, was: i, gone: v == nil}
+		if v != nil && !e.change(x.key, x.value, v) {
 			return false
 		}
-		delete(values, x.key.text)
+		delete(values, x.key)
 	}
-	var added []entry
-	for _, x := range now.entries {
-		if _, ok := values[x.key.text]; ok {
-			added = append(added, x)
-		}
-	}
+	added := slices.DeleteFunc(slices.Clone(now.entries), func(x entry) bool { return values[x.key] == nil })
 	at := len(parts)
 	if i := slices.IndexFunc(old.entries, func(x entry) bool { return x.is("routes") }); i >= 0 {
 		at = i // a site's routes are long, and come last
@@ -80,7 +69,7 @@ func (e *editor) changeList(old, now *node) bool {
 		if !s.braces {
 			parts[i].start = at.after - 1 // the dash
 		}
-		if begin <= i && i < both && !e.change("", item, now.items[i]) {
+		if begin <= i && i < both && !e.change(nil, item, now.items[i]) {
 			return false
 		}
 	}
@@ -283,7 +272,17 @@ func (e *editor) deleteInBraces(parts []part, i int) {
 		return
 	}
 	if slices.ContainsFunc(parts[i+1:], func(p part) bool { return !p.gone }) {
-		e.splice(p.start, parts[i+1].start, "")
+		line := e.lineEnd(p.end)
+		if next := parts[i+1].start; next < line || e.comma(p.end) > line {
+			e.splice(p.start, next, "")
+			return
+		}
+		// What follows stays on its line.
+		start := p.start
+		if i == 0 || !parts[i-1].gone {
+			start = len(bytes.TrimRight(e.src[:start], " "))
+		}
+		e.splice(start, len(bytes.TrimRight(e.src[:line], "\r")), "")
 		return
 	}
 	if bytes.IndexByte(e.src[parts[i-1].end:p.start], '#') >= 0 {
