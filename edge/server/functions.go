@@ -58,7 +58,7 @@ func (b *builder) newFunction(c *config.Function, pin int) (*function, error) {
 	plain.Place = diag.Place{}
 	f, _ := keep(b.used.functions, b.s.shared.functions, canonical(plain, pin), func() (*function, error) {
 		j, _ := keep(b.used.journals, b.s.shared.journals, c.Name, func() (*journal.Journal, error) {
-			return journal.New(b.s.log, journal.Config{}), nil
+			return journal.New(b.s.log.With("function", c.Name), journal.Config{}), nil
 		})
 		return newFunction(c, pin, j), nil
 	})
@@ -91,7 +91,10 @@ func (s *Server) checkFunction(ctx context.Context, binary []byte, c *config.Fun
 		return nil, "", err
 	}
 	defer f.Close()
-	return m, f.Kind().String(), nil
+	if f.Kind() == fn.HTTPWasm {
+		return m, httpWasm, nil
+	}
+	return m, "wasi", nil
 }
 
 // loadFunction loads a version of a function's module.
