@@ -81,7 +81,7 @@ var descriptions = [metricCount]Description{
 	UpstreamDuration: {"sluice_upstream_duration_seconds", HistogramType, "Time from giving a request to an endpoint until the head of its answer.", []Label{upstream, endpoint}, false},
 	UpstreamInFlight: {"sluice_upstream_inflight", GaugeType, "Requests in progress at an endpoint.", []Label{upstream, endpoint}, false},
 	UpstreamIdle:     {"sluice_upstream_idle", GaugeType, "Connections to an endpoint that wait for a request.", []Label{upstream, endpoint}, false},
-	UpstreamRetries:  {"sluice_upstream_retries_total", CounterType, "Requests that were sent once more because the endpoint had failed them.", []Label{upstream, endpoint}, false},
+	UpstreamRetries:  {"sluice_upstream_retries_total", CounterType, "Tries of requests after their first, at the endpoint that was tried last.", []Label{upstream, endpoint}, false},
 
 	CacheRequests: {"sluice_cache_requests_total", CounterType, "Requests to routes with a cache, by what it did.", []Label{site, route,
 		{"result", "`hit`, `stale`, `miss`, `revalidated`, `pass`, `bypass`; `_other`"}}, false},
