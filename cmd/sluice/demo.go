@@ -135,7 +135,7 @@ sluice demo: two versions of a shop, behind a filter, a canary and a cache
   https://{{.HTTPS}}   HTTP/1.1, HTTP/2 and HTTP/3, with a certificate of its own
   http://{{.Admin}}    admin API
 
-Try this, in another terminal:
+Open one of the first two in a browser, or try this in another terminal:
 
   # Through the filter (X-Sluice-Filter), to nine in ten version 1, and the same one again with its cookie.
   curl -i http://{{.HTTP}}/

@@ -37,10 +37,7 @@ func TestDemo(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("needs curl")
 	}
-	binary := filepath.Join(t.TempDir(), "sluice")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	binary := build(t)
 	tmp := t.TempDir()
 	cmd := exec.Command(binary, "demo", "--http", free(t), "--https", free(t), "--admin", free(t))
 	cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
@@ -92,6 +89,16 @@ func TestDemo(t *testing.T) {
 	if left, _ := os.ReadDir(tmp); len(left) > 0 {
 		t.Errorf("the demo has left %v", left)
 	}
+}
+
+// build builds the binary, and returns its path.
+func build(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "sluice")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
 }
 
 // runUntil runs a command line until it ends, or has printed part.

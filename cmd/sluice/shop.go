@@ -1,12 +1,13 @@
 package main
 
 import (
+	_ "embed"
 	"fmt"
-	"html"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"text/template"
 	"time"
 )
 
@@ -26,7 +27,7 @@ func startShop(version string) (*shop, error) {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if strings.Contains(r.Header.Get("Accept"), "text/html") {
 			w.Header().Set("Content-Type", "text/html; charset=utf-8")
-			fmt.Fprintf(w, shopPage, version, version, html.EscapeString(seen(r)))
+			shopPage.Execute(w, page{version, protocol(r), r.Header.Get("X-Sluice-Arm"), seen(r)}) // a client that has gone is no reason to stop
 			return
 		}
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -40,6 +41,12 @@ func startShop(version string) (*shop, error) {
 			fmt.Fprintf(w, "%.*s\n  { \"name\": \"thing %d\", \"price\": %d }", min(i, 1), ",", i+1, (i+1)*7%50+1)
 		}
 		io.WriteString(w, "\n ]\n}\n")
+	})
+	mux.HandleFunc("/newcomer", func(w http.ResponseWriter, _ *http.Request) {
+		http.SetCookie(w, &http.Cookie{Name: "sluice_shop", Path: "/", MaxAge: -1}) // the split's
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Location", "/")
+		w.WriteHeader(http.StatusSeeOther)
 	})
 	mux.HandleFunc("/events", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -82,16 +89,22 @@ func seen(r *http.Request) string {
 	return strings.ReplaceAll(b.String(), "\r\n", "\n")
 }
 
-const shopPage = `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>The shop, %s</title>
-<style>
- body { font: 1rem/1.5 system-ui, sans-serif; max-width: 44rem; margin: 3rem auto; padding: 0 1rem; color-scheme: light dark }
- pre { overflow-x: auto; padding: 1rem; background: color-mix(in srgb, currentColor 8%%, transparent); border-radius: .5rem }
-</style>
-<h1>The shop, %s</h1>
-<p>This page came through sluice. The shop behind it was asked:
-<pre>%s</pre>
-`
+// protocol returns the version of HTTP that the client speaks, by what sluice has
+// put into Via (RFC 9110, section 7.6.3).
+func protocol(r *http.Request) string {
+	version, _, _ := strings.Cut(r.Header.Get("Via"), " ")
+	return "HTTP/" + strings.TrimSuffix(version, ".0")
+}
+
+//go:embed demo/shop.html
+var shopHTML string
+
+var shopPage = template.Must(template.New("").Parse(shopHTML))
+
+// page is what the shop's page shows.
+type page struct {
+	Version  string
+	Protocol string
+	Arm      string
+	Seen     string // the request as the shop has got it
+}
