@@ -35,6 +35,7 @@ admin: off
 log: { access: off }
 sites:
   "http://*:PORT":
+    name: s
     filters: [f]
     routes:
       /:      { to: one, $CACHE }
@@ -131,8 +132,18 @@ func TestNothingIsCut(t *testing.T) {
 			if _, _, err := p.PushFilter(context.Background(), "f", bytes.NewReader(modules[pushed%len(modules)]), api.Use{}); err != nil {
 				t.Errorf("upload: %v", err)
 			}
+			// Overlays come on top, and hold through the reloads.
+			if _, _, err := p.PushFilter(context.Background(), "g", bytes.NewReader(modules[1]), api.Use{Route: "s/half", Config: fmt.Sprint(pushed)}); err != nil {
+				t.Errorf("upload: %v", err)
+			}
+			if _, err := p.PatchRoute("s/half", map[string]any{"timeout": fmt.Sprintf("%ds", 60+pushed)}, api.Change{}); err != nil {
+				t.Errorf("overlay: %v", err)
+			}
 			pushed++
 		}
+	}
+	if c, err := p.Configuration(); err != nil || len(c.Overlays) != 2 || !strings.Contains(c.Effective[0].Text, fmt.Sprintf("timeout: %ds", 59+pushed)) {
+		t.Errorf("overlays %+v, %v", c.Overlays, err)
 	}
 	close(stop)
 	open.Wait()
