@@ -105,7 +105,7 @@ func (s *Server) overlaid(file *config.File, all []overlay) (*config.File, []ove
 	var kept []overlay
 	for _, o := range all {
 		if o.digest(file.Texts()) != o.Base {
-			s.log.Warn("the file says something else now, and wins: what the API had changed is gone", "kind", o.Kind, "of", o.title())
+			s.log.Warn("the file says something else now, and wins: what the API had changed is gone", "kind", o.Kind, "of", o.title(file))
 			continue
 		}
 		kept = append(kept, o)
@@ -124,7 +124,7 @@ func (s *Server) overlaid(file *config.File, all []overlay) (*config.File, []ove
 			good, result = append(good, o), with
 			continue
 		}
-		s.log.Warn("what the API had changed does not fit the file any more, and is gone", "kind", o.Kind, "of", o.title())
+		s.log.Warn("what the API had changed does not fit the file any more, and is gone", "kind", o.Kind, "of", o.title(file))
 	}
 	return result, good
 }
@@ -150,7 +150,7 @@ func (s *Server) Configuration() (api.Configuration, error) {
 	d := api.Configuration{File: file.Name(), ETag: etag(file.Texts()), Texts: describeTexts(s.base), Overlays: []api.Overlay{}}
 	effective := file.Texts()
 	for _, o := range s.overlays {
-		shown := api.Overlay{Kind: o.Kind, Name: o.title(), Since: o.Since}
+		shown := api.Overlay{Kind: o.Kind, Name: o.title(file), Since: o.Since}
 		if o.Kind != "file" {
 			shown.Value = jsonOf(o.Value)
 		}
@@ -158,7 +158,7 @@ func (s *Server) Configuration() (api.Configuration, error) {
 	}
 	steered := s.steered(file)
 	for _, o := range steered {
-		d.Overlays = append(d.Overlays, api.Overlay{Kind: "split", Name: o.title(), Since: o.Since, Value: jsonOf(o.Value)})
+		d.Overlays = append(d.Overlays, api.Overlay{Kind: "split", Name: o.title(file), Since: o.Since, Value: jsonOf(o.Value)})
 	}
 	effective, err := folded(effective, steered)
 	if err != nil {

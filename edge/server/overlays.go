@@ -45,10 +45,19 @@ func (o *overlay) about(other *overlay) bool {
 }
 
 // title is what the overlay is called: "auth", "example.com/api/*".
-func (o *overlay) title() string {
+func (o *overlay) title(file *config.File) string {
 	switch o.Kind {
 	case "route", "site":
-		return o.Site + o.Match
+		site := o.Site
+		for i := range file.Sites {
+			if file.Sites[i].Key == o.Site {
+				site = file.Sites[i].Name
+			}
+		}
+		if o.Match == "" {
+			return site
+		}
+		return fullName(site, o.Match)
 	case "file":
 		return "the whole file"
 	}
