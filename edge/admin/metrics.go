@@ -15,8 +15,18 @@ import (
 	"github.com/sluice-edge/sluice/edge/server"
 )
 
+// scrapeTime is how long who asks for the metrics may take to read them: so many are
+// served at once only.
+const scrapeTime = time.Minute
+
 func metricsOf(proxy *server.Server, version api.Version, log *slog.Logger) http.Handler {
-	return metrics.Handler(proxy.Metrics, metrics.Config{Build: metrics.Build{Version: version.Version, Revision: version.Revision, Go: version.Go}, Log: log})
+	h := metrics.Handler(proxy.Metrics, metrics.Config{Build: metrics.Build{Version: version.Version, Revision: version.Revision, Go: version.Go}, Log: log})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := http.NewResponseController(w)
+		c.SetWriteDeadline(time.Now().Add(scrapeTime)) // a connection of net/http always can
+		h.ServeHTTP(w, r)
+		c.SetWriteDeadline(time.Time{})
+	})
 }
 
 // Metrics serves the metrics, and nothing else, at an address of their own.
@@ -36,7 +46,6 @@ func NewMetrics(proxy *server.Server, at config.Address, version api.Version, lo
 	return &Metrics{socket: socket, http: &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 10 * time.Second,
-		WriteTimeout:      time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),

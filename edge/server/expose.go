@@ -1,6 +1,9 @@
 package server
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -13,7 +16,12 @@ import (
 func (s *Server) Metrics(w *metrics.Writer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for name, m := range s.shared.meters {
+	// In order: beyond the cap the first series have places of their own.
+	names := slices.SortedFunc(maps.Keys(s.shared.meters), func(a, b routeName) int {
+		return cmp.Or(cmp.Compare(a.site, b.site), cmp.Compare(a.route, b.route), cmp.Compare(a.arm, b.arm))
+	})
+	for _, name := range names {
+		m := s.shared.meters[name]
 		if name.arm == "" {
 			w.Requests(m, name.site, name.route)
 		} else if n := m.Totals().Requests; n > 0 {
