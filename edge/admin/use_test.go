@@ -3,6 +3,7 @@ package admin_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -338,7 +339,7 @@ func TestRoutes(t *testing.T) {
 		"{ respond: 9 }":      "200",
 	} {
 		_, err := r.c.SetRoute(ctx, "shop/bad", []byte(value), api.Change{})
-		if p, ok := err.(*api.Problem); !ok || p.Status/100 != 4 || !strings.Contains(p.Error(), says) {
+		if p, ok := errors.AsType[*api.Problem](err); !ok || p.Status/100 != 4 || !strings.Contains(p.Error(), says) {
 			t.Errorf("%s: %v", value, err)
 		}
 	}

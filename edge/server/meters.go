@@ -14,7 +14,6 @@ type meters struct {
 	all      *metrics.Requests
 	filters  runMeters
 	programs runMeters // of functions
-	reloads  atomic.Int64
 }
 
 // upstreamMeter is what is counted of the exchanges with one upstream.
