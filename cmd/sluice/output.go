@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -70,22 +69,6 @@ func (g *globals) note(cmd *cobra.Command, format string, args ...any) {
 	if !g.quiet && g.output == "table" {
 		fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...)
 	}
-}
-
-// print prints v for programs.
-func (g *globals) print(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
-}
-
-// printRow is print for one of many values, which come one after the other: an
-// object a line, or an item of a list.
-func (g *globals) printRow(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
 }
 
 // list returns l, so that it is [] for programs if it is empty.

@@ -28,7 +28,7 @@ on host:port or unix:/path. --admin is where the admin API is to listen.`,
 			if err != nil {
 				return err
 			}
-			text := fmt.Sprintf("listen: { http: %q, https: %q }\nadmin: %q\nlog: { access: off }\nsites:\n  %q: { routes: { /: %q } }\n", http, https, cmp.Or(g.admin, defaultAdmin), host, target)
+			text := fmt.Sprintf("listen: { http: %q, https: %q }\nadmin: { listen: %q }\nlog: { access: off }\nsites:\n  %q: { routes: { /: %q } }\n", http, https, cmp.Or(g.admin, defaultAdmin), host, target)
 			file, problems := config.Parse("sluice to", []byte(text), config.Options{})
 			if problems.Failed() {
 				report(cmd.ErrOrStderr(), problems)
