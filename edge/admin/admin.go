@@ -65,6 +65,7 @@ func New(proxy *server.Server, cfg config.Admin, version api.Version, log *slog.
 	a.configuration(mux)
 	mux.HandleFunc("GET /v1/splits/{route}", a.split)
 	mux.HandleFunc("PUT /v1/splits/{route}", a.setSplit)
+	mux.HandleFunc("POST /v1/explain", a.explain)
 	mux.HandleFunc("POST /v1/logs/reopen", a.reopenLogs)
 	mux.Handle("GET /metrics", metricsOf(proxy, version, log))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)

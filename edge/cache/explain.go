@@ -18,12 +18,25 @@ type Explanation struct {
 	// stored still holds, which ends as "revalidated" or "miss".
 	Does string
 	Why  string
+	// Asks says that the origin is asked. If it is not, Status is that of an answer
+	// which is not what is stored, or 0.
+	Asks   bool
+	Status int
 	// Store says that the origin's answer may be stored, as far as the request
 	// has a say in that.
 	Store bool
 	// Age and TTL are the age of what is stored and the time that it is fresh for
 	// from now, negative if it is stale. Both are 0 where nothing is stored.
 	Age, TTL time.Duration
+
+	tag, modified string // of what is validated
+}
+
+// Ask makes of the fields of a request what the origin is asked with, if it is.
+func (e *Explanation) Ask(f *edge.Fields) {
+	if e.Does == doesRevalidate {
+		validate(f, e.tag, e.modified)
+	}
 }
 
 // Explain returns what Filter would do with x, which it leaves as it is, and so
@@ -32,7 +45,7 @@ func (s *Stage) Explain(x *edge.Exchange) (e Explanation) {
 	req := &x.Request
 	var buf [512]byte
 	key := appendKey(buf[:0], x.Record.Site, req.Scheme, req.Authority, req.Path, req.Query)
-	e.Key = readable(key, x.Record.Arm)
+	e.Key, e.Asks = readable(key, x.Record.Arm), true
 	switch offStore(req) {
 	case offUpgrade:
 		e.Does, e.Why = bypassResult.String(), "the request asks for another protocol"
@@ -58,6 +71,7 @@ func (s *Stage) Explain(x *edge.Exchange) (e Explanation) {
 			if e.TTL <= 0 {
 				e.Does, e.Why = staleResult.String(), "what is stored is stale, and the client allows that (max-stale)"
 			}
+			e.Asks = false
 			return e
 		}
 	}
@@ -65,12 +79,13 @@ func (s *Stage) Explain(x *edge.Exchange) (e Explanation) {
 	switch {
 	case c.onlyIfCached:
 		e.Why += "; it is answered with 504, since the client wants only what is stored (only-if-cached)"
+		e.Asks, e.Status = false, 504
 		return e
 	case c.noStore:
 		e.Does, e.Why = bypassResult.String(), "the client wants nothing stored (no-store)"
 		return e
-	case p.validator:
-		e.Does = doesRevalidate
+	case p.tag != "" || p.modified != "":
+		e.Does, e.tag, e.modified = doesRevalidate, p.tag, p.modified
 	}
 	e.Store = req.Method == "GET"
 	return e
@@ -82,11 +97,11 @@ const doesRevalidate = "revalidate"
 
 // peeked is what is stored for a request.
 type peeked struct {
-	known     bool   // there are responses under the key
-	vary      string // names of the fields that tell them apart
-	found     bool   // one answers the request
-	meta      meta
-	validator bool // it can be validated
+	known         bool   // there are responses under the key
+	vary          string // names of the fields that tell them apart
+	found         bool   // one answers the request
+	meta          meta
+	tag, modified string // what it can be validated by
 }
 
 // peek is lookup without use: nothing is in use afterwards, nor more recent.
@@ -107,7 +122,7 @@ func (s *shard) peek(h hash, key []byte, arm string, fields *edge.Fields) (p pee
 			var f edge.Fields
 			revive(&f, fieldsOf(data))
 			p.found, p.meta = true, *metaOf(data)
-			p.validator = f.Get("ETag") != "" || f.Get("Last-Modified") != ""
+			p.tag, p.modified = strings.Clone(f.Get("ETag")), strings.Clone(f.Get("Last-Modified"))
 			return p
 		}
 		p.vary = varyNames(p.vary, varyOf(data))

@@ -45,8 +45,9 @@ func TestExplainAgrees(t *testing.T) {
 			answer = append(answer, pick("", "Cache-Control: max-age=10", "Cache-Control: s-maxage=5", "Cache-Control: no-cache", "Cache-Control: max-age=5, must-revalidate", "Cache-Control: no-store", "Cache-Control: private"))
 			answer = append(answer, pick("", "Vary: Accept-Language", "Vary: X-A, Accept-Language", "Vary: *"), pick("", "Age: 3"))
 			answer = slices.DeleteFunc(answer, func(l string) bool { return l == "" })
-			status, fail, conditional := []int{200, 200, 200, 404, 500}[r.IntN(5)], r.IntN(20) == 0, false
+			status, fail, conditional, validators := []int{200, 200, 200, 404, 500}[r.IntN(5)], r.IntN(20) == 0, false, ""
 			rig.answer = func(x *edge.Exchange) error {
+				validators = x.Request.Fields.Get("If-None-Match") + " " + x.Request.Fields.Get("If-Modified-Since")
 				tag := x.Request.Fields.Get("If-None-Match")
 				conditional = tag != "" && tag != `"client's"` || x.Request.Fields.Get("If-Modified-Since") != ""
 				switch {
@@ -78,6 +79,18 @@ func TestExplainAgrees(t *testing.T) {
 			}
 			told[e.Does]++
 			reached := rig.asked > asked
+			if reached != e.Asks {
+				bad("asked the origin: %v", reached)
+			}
+			var sent edge.Fields
+			for _, l := range request {
+				name, value, _ := strings.Cut(l, ": ")
+				sent.Add(name, value)
+			}
+			e.Ask(&sent)
+			if want := sent.Get("If-None-Match") + " " + sent.Get("If-Modified-Since"); reached && validators != want {
+				bad("the origin got the validators %q, Ask made %q", validators, want)
+			}
 			if e.Why == "" || !strings.HasPrefix(e.Key, "site http://h/") {
 				bad("no reason, or key %q", e.Key)
 			}
@@ -137,6 +150,10 @@ func TestExplain(t *testing.T) {
 			if want.Key == "" {
 				want.Key = "site http://h/a"
 			}
+			want.Asks = want.Does != "hit" && want.Does != "stale" && want.Status == 0
+			if want.Does == "revalidate" {
+				want.tag = `"1"`
+			}
 			if *e != want {
 				t.Errorf("%s %q:\ngot  %+v\nwant %+v", request, lines, *e, want)
 			}
@@ -155,7 +172,7 @@ func TestExplain(t *testing.T) {
 		check("GET /a", Explanation{Does: "revalidate", Why: "what is stored is fresh for 50s, less than the client wants (min-fresh)", Age: 10 * s, TTL: 50 * s, Store: true}, "Accept-Language: de", "Cache-Control: min-fresh=55")
 		<-time.After(70 * s)
 		check("GET /a", Explanation{Does: "stale", Why: "what is stored is stale, and the client allows that (max-stale)", Age: 70 * s, TTL: -10 * s}, "Accept-Language: de", "Cache-Control: max-stale")
-		check("GET /a", Explanation{Does: "miss", Why: "what is stored is stale since 10s; it is answered with 504, since the client wants only what is stored (only-if-cached)", Age: 70 * s, TTL: -10 * s}, "Accept-Language: de", "Cache-Control: only-if-cached")
+		check("GET /a", Explanation{Status: 504, Does: "miss", Why: "what is stored is stale since 10s; it is answered with 504, since the client wants only what is stored (only-if-cached)", Age: 70 * s, TTL: -10 * s}, "Accept-Language: de", "Cache-Control: only-if-cached")
 		check("GET /a", Explanation{Does: "bypass", Why: "the client wants nothing stored (no-store)", Age: 70 * s, TTL: -10 * s}, "Accept-Language: de", "Cache-Control: no-store")
 		check("GET /a", Explanation{Does: "revalidate", Why: "what is stored is stale since 10s", Age: 70 * s, TTL: -10 * s, Store: true}, "Accept-Language: de")
 		check("GET /a", Explanation{Does: "bypass", Why: "If-Match and If-Unmodified-Since are for the origin"}, `If-Match: "1"`)

@@ -63,16 +63,20 @@ func (f *forward) condition(x *edge.Exchange) bool {
 	if tag == "" && modified == "" {
 		return false
 	}
-	fields := &x.Request.Fields
-	fields.Del("If-None-Match")
-	fields.Del("If-Modified-Since")
+	validate(&x.Request.Fields, tag, modified)
+	return true
+}
+
+// validate makes a request's fields ask whether what has these validators is current.
+func validate(f *edge.Fields, tag, modified string) {
+	f.Del("If-None-Match")
+	f.Del("If-Modified-Since")
 	if tag != "" {
-		fields.Add("If-None-Match", tag)
+		f.Add("If-None-Match", tag)
 	}
 	if modified != "" {
-		fields.Add("If-Modified-Since", modified)
+		f.Add("If-Modified-Since", modified)
 	}
-	return true
 }
 
 // keep begins to store the response, if that may be.

@@ -76,13 +76,11 @@ func (s *Stage) Stats() []CodingStats {
 // Filter implements [edge.Filter].
 func (s *Stage) Filter(x *edge.Exchange, next edge.Handler) error {
 	req := &x.Request
-	// RFC 9111, section 5.2.1.6: the client wants nothing transformed, so that
-	// its own Accept-Encoding goes on as well.
-	if req.Upgrade != "" || hasDirective(&req.Fields, "no-transform") {
+	if !transforms(req) {
 		return next.Serve(x)
 	}
 	c, ok := negotiate(&req.Fields, s.prefer)
-	req.Fields.Set("Accept-Encoding", "identity")
+	askIdentity(&req.Fields)
 	if !ok {
 		err := next.Serve(x)
 		if err == nil && s.encodable(x) {
@@ -110,6 +108,15 @@ func (s *Stage) Filter(x *edge.Exchange, next edge.Handler) error {
 	}
 	return nil
 }
+
+// transforms reports whether the answer to a request may be transformed. RFC 9111,
+// section 5.2.1.6: if the client wants nothing transformed, its own Accept-Encoding
+// goes on as well.
+func transforms(r *edge.Request) bool {
+	return r.Upgrade == "" && !hasDirective(&r.Fields, "no-transform")
+}
+
+func askIdentity(f *edge.Fields) { f.Set("Accept-Encoding", "identity") }
 
 // encodable reports whether the response is one that is encoded for a client
 // that accepts a coding. All must hold:

@@ -25,6 +25,14 @@ func (s *Stage) Explain(x *edge.Exchange) (coding, why string) {
 	return "", fmt.Sprintf("the request likes none of %s, or likes identity more", s.offers())
 }
 
+// Ask makes of a request what lies behind a stage is asked: for identity, unless
+// nothing is to be transformed.
+func Ask(r *edge.Request) {
+	if transforms(r) {
+		askIdentity(&r.Fields)
+	}
+}
+
 // offers lists the codings that the stage may use, by preference.
 func (s *Stage) offers() (list string) {
 	for i, c := range s.prefer {

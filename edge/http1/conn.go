@@ -306,12 +306,15 @@ func (c *conn) parse(block []byte) error {
 
 // refusal is the error for a head that is not one.
 func (c *conn) refusal(r *refusal) error {
-	if r == errHeadTooLarge && c.in.w > c.cfg.TargetBytes {
-		if line := c.in.buf[:c.cfg.TargetBytes]; !hasLine(line) {
-			r = errTargetTooLong
-		}
-	}
 	c.s.refused.Add(1)
+	return r.answer(c.in.buf[:c.in.w], c.cfg)
+}
+
+// answer is the error for a head, of which text has come.
+func (r *refusal) answer(text []byte, cfg *Config) error {
+	if r == errHeadTooLarge && len(text) > cfg.TargetBytes && !hasLine(text[:cfg.TargetBytes]) {
+		r = errTargetTooLong
+	}
 	return &edge.Error{Kind: edge.RequestError, Status: r.status, Op: "read the request's head", Err: r}
 }
 

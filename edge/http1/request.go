@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 
 	"github.com/sluice-edge/sluice/edge"
@@ -183,6 +184,26 @@ func (h *head) parseRequest(block []byte, r *edge.Request, cfg *Config) error {
 		h.expect = false // RFC 9110, section 10.1.1
 	} else if h.upgrades && !h.chunked && h.length <= 0 {
 		r.Upgrade = h.upgrade // with content before the tunnel it is ignored
+	}
+	return nil
+}
+
+// ParseHead makes req of text, the head of a request with the empty line at its end,
+// as a connection of cfg does that has the scheme; content that the head announces is
+// a Body that reads as empty. A head that a connection refuses is an *edge.Error. The
+// strings of req alias text.
+func ParseHead(text []byte, scheme string, cfg Config, req *edge.Request) error {
+	full := cfg.withDefaults()
+	h := head{scheme: scheme}
+	err := error(errHeadTooLarge)
+	if len(text) <= full.HeaderBytes {
+		err = h.parseRequest(text[:len(text)-2], req, full)
+	}
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		return refused.answer(text, full)
+	}
+	if h.chunked || h.length > 0 {
+		req.Length, req.Body = h.length, edge.Content(nil)
 	}
 	return nil
 }

@@ -1,41 +1,47 @@
 package server
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/edge/admin/api"
 	"github.com/sluice-edge/sluice/edge/cache"
+	"github.com/sluice-edge/sluice/edge/compress"
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/diag"
 	"github.com/sluice-edge/sluice/edge/rollout"
 	"github.com/sluice-edge/sluice/edge/route"
 )
 
-// Explain says what would become of a request, and why, without doing any of it.
-// It goes the way of door.Serve through the same stages, but runs no filter.
+// Explain says what would become of a request over HTTP/1.1, and why, without doing
+// any of it. It goes the way of door.Serve through the same stages, but runs no filter.
 func (s *Server) Explain(r api.ExplainRequest) (api.Explanation, error) {
-	return explain(s.snapshot.Load(), r)
+	a, err := readAsked(&r)
+	if err != nil {
+		return api.Explanation{}, err
+	}
+	return a.explain(s.snapshot.Load(), false), nil
 }
 
 // Explain says what would become of a request if a configuration were in force. No
 // module is compiled and nothing is bound.
 func Explain(file *config.File, r api.ExplainRequest) (api.Explanation, *diag.List, error) {
+	a, err := readAsked(&r)
+	if err != nil {
+		return api.Explanation{}, file.Diag(), err
+	}
 	s := &Server{log: slog.New(slog.DiscardHandler), shared: newShared(), saved: &saved{splits: make(map[string][]rollout.Weight)}}
 	b := &builder{s: s, file: file, problems: file.Diag(), offline: true}
 	used := newShared()
 	b.used = &used
 	store, err := cache.NewStore(cache.Config{Memory: file.Cache.Memory})
 	if err != nil {
-		return api.Explanation{}, nil, err
+		return api.Explanation{}, b.problems, err
 	}
 	defer store.Close()
 	b.store = store
@@ -44,76 +50,34 @@ func Explain(file *config.File, r api.ExplainRequest) (api.Explanation, *diag.Li
 	if b.problems.Failed() {
 		return api.Explanation{}, b.problems, nil
 	}
-	e, err := explain(snap, r)
-	return e, b.problems, err
+	return a.explain(snap, true), b.problems, nil
 }
 
 // explain fills an exchange as an engine would, and walks.
-func explain(snap *snapshot, r api.ExplainRequest) (api.Explanation, error) {
-	bad := func(format string, args ...any) (api.Explanation, error) {
-		return api.Explanation{}, &api.Problem{Title: "not a request", Status: http.StatusUnprocessableEntity, Detail: fmt.Sprintf(format, args...)}
-	}
-	u, err := url.Parse(r.URL)
-	if err == nil && u.Scheme == "" {
-		u, err = url.Parse("http://" + r.URL)
-	}
-	switch {
-	case err != nil:
-		return bad("%q is no URL: %v", r.URL, errors.Unwrap(err))
-	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return bad("%q is no URL of http or https", r.URL)
-	}
-	from := netip.MustParseAddr("127.0.0.1")
-	if r.Client != "" {
-		if from, err = netip.ParseAddr(r.Client); err != nil {
-			return bad("%q is no address", r.Client)
-		}
-	}
+func (a *asked) explain(snap *snapshot, offline bool) api.Explanation {
 	x := new(edge.Exchange)
-	client := edge.NewClient(netip.AddrPortFrom(from, 1), netip.AddrPort{}, nil)
+	client := edge.NewClient(netip.AddrPortFrom(a.client, 1), netip.AddrPort{}, nil)
 	x.Begin(nil, &client, time.Now())
 	defer x.End()
-	req := &x.Request
-	req.Method, req.Scheme, req.Authority, req.Proto = r.Method, u.Scheme, u.Host, "HTTP/1.1"
-	if req.Method == "" {
-		req.Method = "GET"
-	}
-	// As a client sends it: what url.Parse has decoded is not encoded anew.
-	req.Path, req.Query = wirePath(r.URL), u.RawQuery
-	for _, f := range r.Headers {
-		if edge.EqualFold(f.Name, "Host") {
-			req.Authority = f.Value
-			continue
+	w := walk{snap: snap, x: x, offline: offline}
+	w.entrance(a)
+	if w.e.Answer != nil {
+		// As finish does.
+		if w.taken != nil && w.taken.response != nil {
+			w.taken.response.apply(&x.Response.Fields)
 		}
-		req.Fields.Add(f.Name, f.Value)
+		w.e.Answer.Location = strings.Clone(x.Response.Fields.Get("Location"))
 	}
-	x.Parsed()
-	w := walk{snap: snap, x: x}
-	w.entrance(u)
-	return w.e, nil
-}
-
-// wirePath returns the path of a URL as it is sent.
-func wirePath(s string) string {
-	if _, rest, ok := strings.Cut(s, "://"); ok {
-		s = rest
-	}
-	if i := strings.IndexByte(s, '#'); i >= 0 {
-		s = s[:i]
-	}
-	s, _, _ = strings.Cut(s, "?")
-	i := strings.IndexByte(s, '/')
-	if i < 0 {
-		return "/"
-	}
-	return s[i:]
+	return w.e
 }
 
 // walk is the way of an exchange that is explained.
 type walk struct {
-	snap *snapshot
-	x    *edge.Exchange
-	e    api.Explanation
+	snap    *snapshot
+	x       *edge.Exchange
+	taken   *Route // the one that serves it; nil: none
+	offline bool   // nothing of the snapshot runs
+	e       api.Explanation
 }
 
 func (w *walk) note(format string, args ...any) {
@@ -123,19 +87,31 @@ func (w *walk) note(format string, args ...any) {
 // fails notes an error as the answer that it becomes.
 func (w *walk) fails(err error) {
 	w.x.Answer(err)
-	w.e.Answer = &api.Fixed{Status: w.x.Response.Status, Why: err.Error()}
+	w.answers(err.Error())
+}
+
+// answers notes the response of x as the answer.
+func (w *walk) answers(why string) {
+	w.e.Answer = &api.Fixed{Status: w.x.Response.Status, Why: why}
 }
 
 // entrance finds where the request comes in.
-func (w *walk) entrance(u *url.URL) {
-	at, ok := w.listener(u)
+func (w *walk) entrance(a *asked) {
+	at, ok := w.listener(a)
 	if !ok {
-		w.e.Answer = &api.Fixed{Why: fmt.Sprintf("nothing listens for %s", u.Scheme)}
+		w.e.Answer = &api.Fixed{Why: fmt.Sprintf("nothing listens for %s", a.scheme)}
 		return
 	}
-	if w.e.Listener = at.address; u.Port() != "" && !hasPort(at.address, u.Port()) {
-		w.note("nothing listens on port %s: this is what %s would do", u.Port(), at.address)
+	w.e.Listener = at.address
+	if port := a.port(); port != "" && !hasPort(at.address, port) {
+		w.note("nothing listens on port %s: this is what %s would do", port, at.address)
 	}
+	if err := a.parse(http1Config(w.snap.file.Limits), &w.x.Request); err != nil {
+		w.fails(err)
+		return
+	}
+	w.x.Parsed()
+	w.x.Record.ID = newID
 	if len(w.snap.file.Trust) > 0 {
 		believe(w.x, w.snap.file.Trust)
 	}
@@ -148,7 +124,7 @@ func (w *walk) entrance(u *url.URL) {
 	case known && h.aliased:
 		w.e.Site, w.e.SiteWhy = site.name, fmt.Sprintf("the host %s is an alias of it", pattern)
 		site.alias(w.x)
-		w.e.Answer = &api.Fixed{Status: w.x.Response.Status, Location: strings.Clone(w.x.Response.Fields.Get("Location")), Why: "an alias leads to the site's own host"}
+		w.answers("an alias leads to the site's own host")
 		return
 	case known:
 		w.e.SiteWhy = fmt.Sprintf("its host %s matches", pattern)
@@ -170,28 +146,36 @@ func (w *walk) entrance(u *url.URL) {
 	w.route(site)
 }
 
-// listener returns the address that a URL leads to: that of its port, else the first
-// of its scheme.
-func (w *walk) listener(u *url.URL) (found address, ok bool) {
-	port := u.Port()
+// newID stands for the id that a request will get, which nobody knows before.
+const newID = "(new)"
+
+// listener returns the address that a URL leads to: that of its host and port, or of
+// its port, else the first of its scheme.
+func (w *walk) listener(a *asked) (found address, ok bool) {
+	port := a.port()
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+		port = map[string]string{"http": "80", "https": "443"}[a.scheme]
 	}
+	best := -1
 	f := w.snap.file
 	for i := range f.Sites {
-		for _, a := range addresses(f, &f.Sites[i]) {
-			if a.encrypted != (u.Scheme == "https") {
+		for _, at := range addresses(f, &f.Sites[i]) {
+			if at.encrypted != (a.scheme == "https") {
 				continue
 			}
-			if hasPort(a.address, port) {
-				return a, true
+			fits := 0
+			if host, have, err := net.SplitHostPort(at.address); err == nil && have == port {
+				fits = 1
+				if host == strings.Trim(route.Hostname(a.authority), "[]") {
+					fits = 2
+				}
 			}
-			if !ok {
-				found, ok = a, true
+			if fits > best {
+				found, best = at, fits
 			}
 		}
 	}
-	return found, ok
+	return found, best >= 0
 }
 
 func hasPort(address, port string) bool {
@@ -237,14 +221,20 @@ func (w *walk) route(site *site) {
 // serve explains what Route.serve does.
 func (w *walk) serve(r *Route, captures *route.Captures) {
 	x := w.x
+	w.taken = r
 	x.Record.Site, x.Record.Route = r.site.name, r.name
+	if err := limitBody(x, r.maxBody); err != nil {
+		w.fails(err)
+		return
+	}
 	switch {
 	case r.redirect != nil:
 		r.redirect.answer(x, captures)
-		w.e.Answer = &api.Fixed{Status: x.Response.Status, Location: strings.Clone(x.Response.Fields.Get("Location")), Why: "redirect"}
+		w.answers("redirect")
 		return
 	case r.respond != nil:
-		w.e.Answer = &api.Fixed{Status: r.respond.status, Why: "respond"}
+		r.respond.answer(x)
+		w.answers("respond")
 		return
 	}
 	if r.split != nil {
@@ -255,7 +245,14 @@ func (w *walk) serve(r *Route, captures *route.Captures) {
 	}
 	if r.compress != nil {
 		w.e.Coding, _ = r.compress.Explain(x)
+		compress.Ask(&x.Request)
 	}
+	w.filters(r)
+	w.cache(r)
+}
+
+// filters lists the filters of a route.
+func (w *walk) filters(r *Route) {
 	for _, f := range r.filters {
 		run := api.FilterRun{Name: f.name, Version: f.live.number(), Pinned: f.pin != 0, OnError: "deny"}
 		if f.pin != 0 {
@@ -269,26 +266,32 @@ func (w *walk) serve(r *Route, captures *route.Captures) {
 	if len(r.filters) > 0 {
 		w.note("filters are not run here: one may answer, change the request so that it becomes another route's, or choose another arm")
 	}
-	if r.cache != nil {
-		c := r.cache.Explain(x)
-		w.e.Cache = &api.CacheCase{Key: c.Key, Does: c.Does, Why: c.Why, Age: c.Age.Seconds(), TTL: c.TTL.Seconds()}
+}
+
+// cache explains what Route.stored does.
+func (w *walk) cache(r *Route) {
+	if r.cache == nil {
+		w.origin(r)
+		return
 	}
-	w.origin(r)
+	c := r.cache.Explain(w.x)
+	w.e.Cache = &api.CacheCase{Key: c.Key, Does: c.Does, Why: c.Why, Age: c.Age.Seconds(), TTL: c.TTL.Seconds()}
+	if c.Asks {
+		c.Ask(&w.x.Request.Fields)
+		w.origin(r)
+		return
+	}
+	w.destination(r.arm(w.x.Record.Arm))
+	w.note("nobody is asked: the cache answers")
+	if c.Status != 0 {
+		w.x.Respond(c.Status, nil, 0)
+		w.answers(c.Why)
+	}
 }
 
 // origin explains what the arm is asked.
 func (w *walk) origin(r *Route) {
 	x := w.x
-	var a *arm
-	for i := range r.arms {
-		if r.arms[i].name == x.Record.Arm {
-			a = &r.arms[i]
-		}
-	}
-	if a == nil {
-		w.fails(&edge.Error{Kind: edge.DestinationNotFound, Op: "find the arm " + x.Record.Arm})
-		return
-	}
 	if r.toward != nil {
 		if r.toward.fields != nil {
 			r.toward.fields.apply(&x.Request.Fields)
@@ -300,30 +303,15 @@ func (w *walk) origin(r *Route) {
 			}
 		}
 	}
+	a := r.arm(x.Record.Arm)
+	own := w.destination(a)
+	if a.function != nil && a.function.live.number() == 0 && !w.offline {
+		w.fails(a.function.missing())
+		return
+	}
 	host := x.Request.Authority
-	if f := a.function; f != nil {
-		version := f.live.number()
-		if f.pin != 0 {
-			version = f.pin
-		}
-		w.e.Function = pinned(f.name, version)
-	} else {
-		w.e.Upstream = &api.Destination{Name: a.pool.Status().Name, Balance: a.balance}
-		for _, c := range a.pool.Peek() {
-			d := api.Eligible{Address: c.Address, Usable: true}
-			switch {
-			case c.Suspended > 0:
-				d.Usable, d.Why = false, fmt.Sprintf("suspended for %s more: %s", c.Suspended.Round(time.Second), c.Failure)
-			case c.Trial:
-				d.Why = fmt.Sprintf("it failed (%s): the next request is a trial", c.Failure)
-			case c.Backup:
-				d.Why = "backup"
-			}
-			if host == "" && len(w.e.Upstream.Endpoints) == 0 {
-				host = c.Authority()
-			}
-			w.e.Upstream.Endpoints = append(w.e.Upstream.Endpoints, d)
-		}
+	if host == "" {
+		host = own
 	}
 	uri := x.Request.Path
 	if x.Request.Query != "" {
@@ -333,4 +321,34 @@ func (w *walk) origin(r *Route) {
 	for name, value := range x.Request.Fields.All() {
 		w.e.Request.Fields = append(w.e.Request.Fields, api.Field{Name: strings.Clone(name), Value: strings.Clone(value)})
 	}
+}
+
+// destination names the upstream or function of an arm. It returns what the first
+// endpoint is asked for where the request names no host.
+func (w *walk) destination(a *arm) (own string) {
+	if f := a.function; f != nil {
+		version := f.live.number()
+		if f.pin != 0 {
+			version = f.pin
+		}
+		w.e.Function = pinned(f.name, version)
+		return ""
+	}
+	w.e.Upstream = &api.Destination{Name: a.pool.Name(), Balance: a.balance}
+	for i, c := range a.pool.Peek() {
+		if i == 0 {
+			own = c.Authority()
+		}
+		d := api.Eligible{Address: c.Address, Usable: true}
+		switch {
+		case c.Suspended > 0:
+			d.Usable, d.Why = false, fmt.Sprintf("suspended for %s more: %s", c.Suspended.Round(time.Second), c.Failure)
+		case c.Trial:
+			d.Why = fmt.Sprintf("it failed (%s): the next request is a trial", c.Failure)
+		case c.Backup:
+			d.Why = "backup"
+		}
+		w.e.Upstream.Endpoints = append(w.e.Upstream.Endpoints, d)
+	}
+	return own
 }

@@ -30,10 +30,15 @@ func newFunction(c *config.Function, pin int, j *journal.Journal) *function {
 func (f *function) serve(x *edge.Exchange, script string) error {
 	v := f.live.acquire()
 	if v == nil {
-		return &edge.Error{Kind: edge.FunctionFailed, Op: "run the function " + f.name + ", of which no module has been uploaded"}
+		return f.missing()
 	}
 	x.OnEnd(v) // the response's body may run it still
 	return v.guest.ServeAt(x, script)
+}
+
+// missing is the error of a function without a module.
+func (f *function) missing() error {
+	return &edge.Error{Kind: edge.FunctionFailed, Op: "run the function " + f.name + ", of which no module has been uploaded"}
 }
 
 // script returns what a function on a route is told of as the script (RFC 3875,

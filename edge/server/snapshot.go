@@ -266,17 +266,24 @@ func (r *Route) choose(x *edge.Exchange) {
 type origin Route
 
 func (o *origin) Serve(x *edge.Exchange) error {
-	for i := range o.arms {
-		a := &o.arms[i]
-		if a.name != x.Record.Arm {
-			continue
-		}
-		if o.toward != nil {
-			return o.toward.serve(x, a, o.script)
-		}
-		return a.serve(x, o.script)
+	a := (*Route)(o).arm(x.Record.Arm)
+	if a == nil {
+		return &edge.Error{Kind: edge.DestinationNotFound, Op: "find the arm " + x.Record.Arm}
 	}
-	return &edge.Error{Kind: edge.DestinationNotFound, Op: "find the arm " + x.Record.Arm}
+	if o.toward != nil {
+		return o.toward.serve(x, a, o.script)
+	}
+	return a.serve(x, o.script)
+}
+
+// arm returns the arm of that name, or nil.
+func (r *Route) arm(name string) *arm {
+	for i := range r.arms {
+		if r.arms[i].name == name {
+			return &r.arms[i]
+		}
+	}
+	return nil
 }
 
 func (a *arm) serve(x *edge.Exchange, script string) error {

@@ -3,7 +3,7 @@ package api
 // ExplainRequest is a request of which is asked what would become of it.
 type ExplainRequest struct {
 	Method  string  `json:"method,omitempty"` // default GET
-	URL     string  `json:"url"`
+	URL     string  `json:"url"`              // as it is sent, percent-encoded; http if it names no scheme. OPTIONS without a path is OPTIONS *
 	Headers []Field `json:"headers,omitempty"`
 	Client  string  `json:"client,omitempty"` // address; default 127.0.0.1
 }
@@ -27,12 +27,12 @@ type Explanation struct {
 	Answer   *Fixed       `json:"answer,omitempty"` // if no upstream or function is asked
 	Arm      string       `json:"arm,omitempty"`
 	ArmWhy   string       `json:"arm_why,omitempty"`
-	Filters  []FilterRun  `json:"filters,omitempty"` // in the order in which they run
-	Cache    *CacheCase   `json:"cache,omitempty"`   // nil: the route has none
-	Coding   string       `json:"coding,omitempty"`  // that an answer of a fitting type would be compressed with
-	Upstream *Destination `json:"upstream,omitempty"`
-	Function string       `json:"function,omitempty"` // "hello@3"
-	Request  *Sent        `json:"request,omitempty"`  // what the upstream or function is asked
+	Filters  []FilterRun  `json:"filters,omitempty"`  // in the order in which they run
+	Cache    *CacheCase   `json:"cache,omitempty"`    // nil: the route has none
+	Coding   string       `json:"coding,omitempty"`   // that an answer of a fitting type would be compressed with
+	Upstream *Destination `json:"upstream,omitempty"` // of the route or arm, also if the cache answers before it
+	Function string       `json:"function,omitempty"` // likewise: "hello@3"
+	Request  *Sent        `json:"request,omitempty"`  // what the upstream or function is asked; nil: it is not
 	Notes    []string     `json:"notes,omitempty"`
 }
 
@@ -62,7 +62,7 @@ type FilterRun struct {
 // CacheCase is what the cache would do.
 type CacheCase struct {
 	Key  string  `json:"key"`
-	Does string  `json:"does"` // "hit", "miss", "revalidate", "bypass"
+	Does string  `json:"does"` // "hit", "stale", "miss", "revalidate", "pass", "bypass"
 	Why  string  `json:"why"`
 	Age  float64 `json:"age_s,omitempty"` // of what is stored
 	TTL  float64 `json:"ttl_s,omitempty"` // left
@@ -82,7 +82,8 @@ type Eligible struct {
 	Usable  bool   `json:"usable"`
 }
 
-// Sent is the request as the upstream or function gets it.
+// Sent is the request as the upstream or function gets it, but for what frames it. The
+// id of a request is not known before: it is "(new)", unless a trusted hop gives it.
 type Sent struct {
 	Method string  `json:"method"`
 	Host   string  `json:"host"`
