@@ -75,22 +75,26 @@ func (a *API) push(w http.ResponseWriter, r *http.Request, what string, push fun
 	reply(w, http.StatusOK, v)
 }
 
-func (a *API) rollBack(w http.ResponseWriter, r *http.Request, what string, back func(string) (api.ModuleVersion, error)) {
+func (a *API) rollBack(w http.ResponseWriter, r *http.Request, what string, back func(string, bool) (api.ModuleVersion, error)) {
 	name := r.PathValue("name")
-	v, err := back(name)
-	if err == nil {
+	dry := dryRun(r)
+	v, err := back(name, dry)
+	if err == nil && !dry {
 		a.audit(r, what+" rolled back", what, name, "version", v.Version)
 	}
 	a.answer(w, r, v, err)
 }
 
-func (a *API) remove(w http.ResponseWriter, r *http.Request, what string, remove func(string) error) {
+func (a *API) remove(w http.ResponseWriter, r *http.Request, what string, remove func(string, bool) error) {
 	name := r.PathValue("name")
-	if err := remove(name); err != nil {
+	dry := dryRun(r)
+	if err := remove(name, dry); err != nil {
 		a.failed(w, r, err)
 		return
 	}
-	a.audit(r, what+" removed", what, name)
+	if !dry {
+		a.audit(r, what+" removed", what, name)
+	}
 	w.WriteHeader(http.StatusNoContent)
 }
 

@@ -47,7 +47,9 @@ func (a *API) setSplit(w http.ResponseWriter, r *http.Request) {
 		a.failed(w, r, err)
 		return
 	}
-	a.audit(r, "split set", "route", route, "weights", change.Weights)
+	if !dryRun(r) {
+		a.audit(r, "split set", "route", route, "weights", change.Weights)
+	}
 	reply(w, http.StatusOK, s)
 }
 

@@ -26,6 +26,7 @@ type rig struct {
 	dir string
 	s   *server.Server
 	c   *api.Client
+	url string // of the API
 	end func()
 }
 
@@ -79,6 +80,7 @@ func (r *rig) start() {
 		r.t.Fatal(err)
 	}
 	go a.Serve()
+	r.url = "http://" + a.Addr().String()
 	r.s, r.c = s, client(r.t, a.Addr().String(), "")
 	r.end = func() {
 		a.Shutdown(context.Background())
@@ -204,6 +206,29 @@ func TestFilterOn(t *testing.T) {
 		t.Errorf("%+v, %v", f, err)
 	}
 
+	// A dry run of what cannot be undone does nothing.
+	for _, request := range []struct{ method, path string }{{"DELETE", "filters/deny"}, {"POST", "filters/deny/rollback"}, {"PUT", "splits/split"}} {
+		req, err := http.NewRequest(request.method, r.url+"/v1/"+request.path+"?dry_run=1", strings.NewReader(`{"weights": {"one": 0, "two": 100}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if want := map[string]int{"DELETE": 204, "POST": 409, "PUT": 200}[request.method]; res.StatusCode != want {
+			t.Errorf("%s %s: %d, want %d", request.method, request.path, res.StatusCode, want)
+		}
+	}
+	if f, err := r.c.Filter(ctx, "deny"); err != nil || f.Live != 1 {
+		t.Errorf("%+v, %v", f, err)
+	}
+	if s, err := r.c.Split(ctx, "split"); err != nil || s.Arms[0].Share != 90 {
+		t.Errorf("%+v, %v", s, err)
+	}
+
 	// On all of a site, and off again with the filter.
 	if _, err := r.pushFilter("deny", "deny", api.Use{Route: "shop"}); err != nil {
 		t.Fatal(err)
@@ -304,6 +329,13 @@ func TestFunctions(t *testing.T) {
 	if _, _, body := r.get("/say/x?ho"); body != "front" {
 		t.Errorf("the route is still there: %q", body)
 	}
+	// What the file needs stays.
+	if _, err := r.pushFunction("kept", "script", api.Use{}); err != nil {
+		t.Fatal(err)
+	}
+	r.write(used + "functions: { kept: { wasm: uploaded } }\n")
+	r.reload()
+	status(t, r.c.RemoveFunction(ctx, "kept"), http.StatusConflict)
 }
 
 func TestRoutes(t *testing.T) {

@@ -195,11 +195,19 @@ func (s *Server) deployFilter(name string) (live int, err error) {
 	return live, nil
 }
 
-// RollBackFilter makes the version live that was so before the one that is.
-func (s *Server) RollBackFilter(name string) (api.ModuleVersion, error) {
-	v, err := s.filters.Back(name)
+// RollBackFilter makes the version live that was so before the one that is, or only
+// says which that is.
+func (s *Server) RollBackFilter(name string, dry bool) (api.ModuleVersion, error) {
+	back := s.filters.Back
+	if dry {
+		back = s.filters.Before
+	}
+	v, err := back(name)
 	if err != nil {
 		return api.ModuleVersion{}, s.filters.problem(name, err)
+	}
+	if dry {
+		return s.filters.describe(name, v, false), nil
 	}
 	live, err := s.deployFilter(name)
 	if err != nil {
@@ -212,13 +220,19 @@ func (s *Server) RollBackFilter(name string) (api.ModuleVersion, error) {
 
 // RemoveFilter removes what was uploaded for a filter, and what the API has changed
 // for its sake. If the file has the filter, the module that it names is live again.
-func (s *Server) RemoveFilter(name string) error {
+func (s *Server) RemoveFilter(name string, dry bool) error {
 	change, err := s.withoutFilter(name)
 	if err != nil {
 		return err
 	}
 	if _, err := s.filters.Current(name); err != nil && !change.changed {
 		return s.filters.problem(name, err)
+	}
+	if c := change.file.Filter(name); c != nil && c.Wasm == "" {
+		return s.filters.inUse(name)
+	}
+	if dry {
+		return nil
 	}
 	if err := s.commit(change, "filter "+name+" removed"); err != nil {
 		return err

@@ -192,11 +192,19 @@ func (s *Server) deployFunction(name string) (live int, err error) {
 	return live, nil
 }
 
-// RollBackFunction makes the version live that was so before the one that is.
-func (s *Server) RollBackFunction(name string) (api.ModuleVersion, error) {
-	v, err := s.functions.Back(name)
+// RollBackFunction makes the version live that was so before the one that is, or only
+// says which that is.
+func (s *Server) RollBackFunction(name string, dry bool) (api.ModuleVersion, error) {
+	back := s.functions.Back
+	if dry {
+		back = s.functions.Before
+	}
+	v, err := back(name)
 	if err != nil {
 		return api.ModuleVersion{}, s.functions.problem(name, err)
+	}
+	if dry {
+		return s.functions.describe(name, v, false), nil
 	}
 	live, err := s.deployFunction(name)
 	if err != nil {
@@ -210,13 +218,19 @@ func (s *Server) RollBackFunction(name string) (api.ModuleVersion, error) {
 // RemoveFunction removes what was uploaded for a function, and what the API has
 // changed for its sake. If the file has the function, the module that it names is
 // live again.
-func (s *Server) RemoveFunction(name string) error {
+func (s *Server) RemoveFunction(name string, dry bool) error {
 	change, err := s.withoutFunction(name)
 	if err != nil {
 		return err
 	}
 	if _, err := s.functions.Current(name); err != nil && !change.changed {
 		return s.functions.problem(name, err)
+	}
+	if c := change.file.Function(name); c != nil && c.Wasm == "" {
+		return s.functions.inUse(name)
+	}
+	if dry {
+		return nil
 	}
 	if err := s.commit(change, "function "+name+" removed"); err != nil {
 		return err

@@ -129,6 +129,11 @@ func (l *library) missing(name string, have []string) error {
 	return p
 }
 
+// inUse returns the error of a name whose module cannot go: the file has no other.
+func (l *library) inUse(name string) error {
+	return &api.Problem{Title: "in use", Status: http.StatusConflict, Detail: fmt.Sprintf("the file says wasm: uploaded for the %s %q, which has no module without what was uploaded", l.what, name), Hint: "take it out of the file first"}
+}
+
 // problem returns err as what the client of the API is told.
 func (l *library) problem(name string, err error) error {
 	if refused, ok := errors.AsType[*registry.Refused](err); ok {

@@ -266,10 +266,15 @@ func (s *Store) Version(name string, number int) (Version, error) {
 // ErrFirst is wrapped by the error of Back where there is nothing to go back to.
 var ErrFirst = errors.New("there was no version before it")
 
-// Back makes the version current that was so before the one that is.
-func (s *Store) Back(name string) (Version, error) {
+// Before returns the version that was current before the one that is.
+func (s *Store) Before(name string) (Version, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.before(name)
+}
+
+// before is Before. s.mu is held.
+func (s *Store) before(name string) (Version, error) {
 	r, ok := s.names[name]
 	if !ok {
 		return Version{}, fmt.Errorf("module %q: %w", name, ErrNotFound)
@@ -278,10 +283,23 @@ func (s *Store) Back(name string) (Version, error) {
 	if n < 0 {
 		return Version{}, fmt.Errorf("go back from version %d of module %q: %w", r.Current, name, ErrFirst)
 	}
+	v, _ := r.version(r.Past[n])
+	return v, nil
+}
+
+// Back makes the version current that was so before the one that is.
+func (s *Store) Back(name string) (Version, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, err := s.before(name)
+	if err != nil {
+		return Version{}, err
+	}
+	r := s.names[name]
+	n := len(r.Past) - 1
 	next := r.clone()
 	next.Current, next.Past = r.Past[n], next.Past[:n]
 	next.forget()
-	v, _ := next.version(next.Current)
 	if err := s.writeRecord(name, next); err != nil {
 		return Version{}, err
 	}

@@ -195,6 +195,9 @@ func TestBack(t *testing.T) {
 	s := open(t, dir, Config{Keep: 4})
 	back := func(want int) {
 		t.Helper()
+		if v, err := s.Before("a"); err != nil || v.Number != want {
+			t.Errorf("before is %d, %v; want %d", v.Number, err, want)
+		}
 		if v, err := s.Back("a"); err != nil || v.Number != want {
 			t.Errorf("went back to %d, %v; want %d", v.Number, err, want)
 		}
