@@ -141,11 +141,11 @@ func (e *editor) replace(key, old, now *node) bool {
 	s := e.spans[old]
 	if s.flow {
 		text := flowText(now)
-		if s.start == s.end {
-			text = " " + text
-			if e.src[s.after-1] != ':' {
-				text = ":" + text // {a} is {a: null}
-			}
+		switch {
+		case s.start == s.after && e.src[s.after-1] == ':':
+			text = " " + text // {a:b} is {a:b: null}
+		case s.start == s.end && e.src[s.after-1] != ':':
+			text = ": " + text // {a} is {a: null}
 		}
 		if k := e.spans[key]; key != nil && e.src[k.start] != '"' && e.src[k.start] != '\'' && strings.Contains(key.text, ":") {
 			// The reader takes a plain key with colons only in front of a plain value.

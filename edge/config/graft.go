@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,8 +61,7 @@ func (o *Overlay) check() error {
 	if o.Kind > OverlaySite {
 		return fmt.Errorf("an overlay of the unknown kind %d", o.Kind)
 	}
-	_, err := fresh(o.Value, nil)
-	return err
+	return checkValue(o.Value)
 }
 
 func hasPath(n *node, path []string) bool {
@@ -121,8 +121,7 @@ func (g *grafter) value(old *node) *node {
 	case want == nil:
 		return nil
 	case old == nil:
-		made, _ := fresh(want, g.order()) // Overlay.check has tried it
-		return made
+		return fresh(want, g.order())
 	case ok && len(m) == 0 && old.kind == null:
 		return old // a key with nothing behind it
 	}
@@ -145,7 +144,7 @@ func (g *grafter) site(old, routes *node) *node {
 	if same(old, want) {
 		return old
 	}
-	made, _ := fresh(want, g.order())
+	made := fresh(want, g.order())
 	return g.mergeMap(old, want, made)
 }
 
@@ -187,7 +186,7 @@ func (g *grafter) merge(old *node, want any, order []string) *node {
 	if same(old, want) {
 		return old
 	}
-	made, _ := fresh(want, order) // Overlay.check has tried it
+	made := fresh(want, order)
 	if g.whole {
 		return made
 	}
@@ -266,6 +265,9 @@ func same(n *node, v any) bool {
 		return n.kind == scalar && n.json == "" && n.text == v
 	case bool:
 		return n.kind == scalar && n.json == strconv.FormatBool(v)
+	case float64:
+		f, err := strconv.ParseFloat(n.json, 64)
+		return n.kind == scalar && err == nil && f == v
 	case []any:
 		if n.kind != list || len(n.items) != len(v) {
 			return false
@@ -350,28 +352,25 @@ func numberText(v any) (string, bool) {
 }
 
 // fresh makes a tree of a value, which may hold nodes. The keys of its maps are in the order given, the
-// others sorted behind them; those further inside are sorted.
-func fresh(v any, order []string) (*node, error) {
+// others sorted behind them; those further inside are sorted. It panics if JSON has no
+// such value.
+func fresh(v any, order []string) *node {
 	switch v := v.(type) {
 	case *node:
-		return v, nil // what is there already
+		return v // what is there already
 	case nil:
-		return &node{kind: null, text: "null"}, nil
+		return &node{kind: null, text: "null"}
 	case string:
-		return textNode(v), checkString(v)
+		return textNode(v)
 	case bool:
 		s := strconv.FormatBool(v)
-		return &node{kind: scalar, text: s, json: s}, nil
+		return &node{kind: scalar, text: s, json: s}
 	case []any:
 		n := &node{kind: list}
 		for _, x := range v {
-			item, err := fresh(x, order)
-			if err != nil {
-				return nil, err
-			}
-			n.items = append(n.items, item)
+			n.items = append(n.items, fresh(x, order))
 		}
-		return n, nil
+		return n
 	case map[string]any:
 		n := &node{kind: mapping}
 		rank := func(name string) int {
@@ -383,22 +382,44 @@ func fresh(v any, order []string) (*node, error) {
 		names := slices.Sorted(maps.Keys(v))
 		slices.SortStableFunc(names, func(a, b string) int { return rank(a) - rank(b) })
 		for _, name := range names {
-			if err := checkString(name); err != nil {
-				return nil, err
-			}
-			x, err := fresh(v[name], nil)
-			if err != nil {
-				return nil, err
-			}
-			n.entries = append(n.entries, entry{textNode(name), x})
+			n.entries = append(n.entries, entry{textNode(name), fresh(v[name], nil)})
 		}
-		return n, nil
+		return n
 	}
 	s, ok := numberText(v)
 	if !ok {
-		return nil, fmt.Errorf("%v is nothing that JSON has", v)
+		panic(fmt.Sprintf("BUG: %T is nothing that JSON has", v))
 	}
-	return &node{kind: scalar, text: s, json: s}, nil
+	return &node{kind: scalar, text: s, json: s}
+}
+
+// checkValue refuses what is not as package encoding/json has it, and what a text
+// cannot hold.
+func checkValue(v any) error {
+	switch v := v.(type) {
+	case nil, bool:
+		return nil
+	case string:
+		return checkString(v)
+	case []any:
+		for _, x := range v {
+			if err := checkValue(x); err != nil {
+				return err
+			}
+		}
+		return nil
+	case map[string]any:
+		for name, x := range v {
+			if err := cmp.Or(checkString(name), checkValue(x)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if _, ok := numberText(v); !ok {
+		return fmt.Errorf("%v is nothing that JSON has", v)
+	}
+	return nil
 }
 
 func textNode(s string) *node { return &node{kind: scalar, text: s} }
@@ -407,7 +428,7 @@ func textNode(s string) *node { return &node{kind: scalar, text: s} }
 func checkString(s string) error {
 	switch {
 	case strings.IndexByte(s, 0) >= 0:
-		return errNUL
+		return errors.New("a text holds NUL")
 	case !utf8.ValidString(s):
 		return errors.New("a text is not UTF-8")
 	}
@@ -426,7 +447,7 @@ func plain(n *node) any {
 			return n.json == "true"
 		}
 		f, err := strconv.ParseFloat(n.json, 64)
-		if s, ok := numberText(f); err == nil && ok && sameNumber(s, n.json) {
+		if err == nil && (!integer(n.json) || strconv.FormatFloat(f, 'f', -1, 64) == n.json || strconv.FormatFloat(f, 'f', 0, 64) == n.json) {
 			return f
 		}
 		return json.Number(n.json)

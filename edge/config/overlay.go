@@ -169,9 +169,6 @@ func canonical(b []byte, n *node) []byte {
 	return append(b, '}')
 }
 
-// errNUL is the error of a value that a text cannot hold.
-var errNUL = errors.New("a text holds NUL")
-
 // Fold returns the texts with overlays folded in, in their order. The texts that it
 // is given stay as they are; so does, in those that it returns, everything that an
 // overlay is not about: comments, order, blank lines, quotes, indentation.
@@ -268,7 +265,7 @@ func byHand(overlays []Overlay, err error) error {
 	if o.Value == nil {
 		return fmt.Errorf("the %s: %w; take away by hand what stands under %s", o, err, path)
 	}
-	v, _ := fresh(o.Value, nil)
+	v := fresh(o.Value, nil)
 	return fmt.Errorf("the %s: %w; write by hand, under %s: %s", o, err, path, flowText(v))
 }
 

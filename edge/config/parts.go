@@ -126,15 +126,12 @@ func (e *editor) changeBlock(n *node, parts []part, at, count int, lines func(i,
 			pos = e.lineStart(parts[0].start)
 		}
 	}
-	spaced := e.spaced(parts)
+	spaced := at == len(parts) && e.spaced(parts)
 	for i := range count {
-		if spaced && at > 0 {
+		if spaced {
 			e.insertLines(pos, []string{""})
 		}
 		e.insertLines(pos, lines(i, indent))
-		if spaced && at == 0 {
-			e.insertLines(pos, []string{""})
-		}
 	}
 	return true
 }

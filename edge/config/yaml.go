@@ -16,13 +16,10 @@ const (
 
 // YAML returns how a configuration file writes v, which is like a Value of an
 // Overlay: maps with a key a line, and what is small and simple on one line. Reading
-// it gives v again. It panics if v is not of that form, or holds a text that is no
-// UTF-8.
+// it gives v again, but for texts that are not UTF-8. It panics if JSON has no such
+// value.
 func YAML(v any) []byte {
-	n, err := fresh(v, nil)
-	if err != nil && err != errNUL {
-		panic("BUG: YAML of a value that no file can hold: " + err.Error())
-	}
+	n := fresh(v, nil)
 	w := writer{step: indentStep}
 	head, body := w.value(n, -indentStep)
 	if n.kind == mapping && len(n.entries) > 0 {
@@ -150,7 +147,13 @@ func isBlock(s string) bool {
 // lists of values, and is short.
 func isSmall(n *node) bool {
 	leaf := func(n *node, depth int) bool {
-		return n.kind == scalar && !isBlock(n.text) || n.kind == null || len(n.items)+len(n.entries) == 0 || n.kind == list && depth == 0
+		switch n.kind {
+		case scalar:
+			return !isBlock(n.text)
+		case list:
+			return depth == 0 || len(n.items) == 0
+		}
+		return len(n.entries) == 0
 	}
 	for _, e := range n.entries {
 		if !leaf(e.value, 0) {
@@ -253,8 +256,8 @@ func isPlainText(s string, inFlow, key bool) bool {
 	if s == "" || len(s) > maxKey || token.New(s, s, &token.Position{Line: 1, Column: 1}).Type != token.StringType || looksTyped(s) {
 		return false
 	}
-	if c := s[0]; !isWordByte(c) && c < utf8.RuneSelf && strings.IndexByte("/.$_(", c) < 0 {
-		return false
+	if c := s[0]; !isWordByte(c) && c < utf8.RuneSelf && strings.IndexByte("/.$_(", c) < 0 || strings.HasPrefix(s, "..") {
+		return false // what ends a document is among that
 	}
 	for i, c := range s {
 		switch {
@@ -266,7 +269,7 @@ func isPlainText(s string, inFlow, key bool) bool {
 			}
 		case c == ':':
 			// Behind it stands something, and in { } it is no key.
-			if i+1 == len(s) || s[i+1] == ' ' || inFlow && key || !isWordByte(s[i+1]) && s[i+1] != '/' && s[i+1] != '*' {
+			if i+1 == len(s) || i > 0 && s[i-1] == ' ' || inFlow && key || !isWordByte(s[i+1]) && s[i+1] != '/' && s[i+1] != '*' {
 				return false
 			}
 		case c == ',' || c == '{' || c == '}':
