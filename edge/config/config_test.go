@@ -170,18 +170,29 @@ func addresses(list []Address) []string {
 	return out
 }
 
-// TestState wants the directory of the XDG specification where there is one.
+// TestState wants a directory that who runs the proxy can write to.
 func TestState(t *testing.T) {
-	for home, want := range map[string]string{"/x": "/x/sluice", "relative": "/var/lib/sluice"} {
-		o := Options{Env: func(name string) (string, bool) { return home, name == "XDG_STATE_HOME" }}
+	f := func(want string, env map[string]string) {
+		t.Helper()
+		o := Options{Env: func(name string) (string, bool) { v, ok := env[name]; return v, ok }}
 		f, problems := Parse("", []byte("sites: { a: 127.0.0.1:1 }"), o)
 		if f == nil {
 			t.Fatal(problems)
 		}
 		if f.State != want {
-			t.Errorf("%q: got %q, want %q", home, f.State, want)
+			t.Errorf("%v: got %q, want %q", env, f.State, want)
 		}
 	}
+	atHome := "/home/ann/.local/state/sluice"
+	if os.Geteuid() == 0 {
+		atHome = "/var/lib/sluice"
+	}
+	f("/var/lib/sluice", nil)
+	f("/x/sluice", map[string]string{"XDG_STATE_HOME": "/x", "HOME": "/home/ann"})
+	f("/var/lib/sluice", map[string]string{"XDG_STATE_HOME": "relative"})
+	f(atHome, map[string]string{"HOME": "/home/ann"})
+	f(atHome, map[string]string{"HOME": "/home/ann", "XDG_STATE_HOME": ""})
+	f("/run/s", map[string]string{"HOME": "/home/ann", "XDG_STATE_HOME": "/x", "STATE_DIRECTORY": "/run/s:/run/t"})
 }
 
 // TestLoad reads from disk: paths begin at the file's directory, and what has no

@@ -15,7 +15,7 @@ import (
 type File struct {
 	Version   int            // of the grammar: 1
 	Listen    Listen         // where sites listen that name no address of their own
-	State     string         // directory of what outlives a restart; absolute. Default: $XDG_STATE_HOME/sluice, else /var/lib/sluice
+	State     string         // directory of what outlives a restart; absolute. Default: $STATE_DIRECTORY, $XDG_STATE_HOME/sluice, as root /var/lib/sluice, else ~/.local/state/sluice
 	Sites     []Site         // in the order of the file
 	Upstreams []Upstream     // in the order of the file; then those that targets imply, in the order of their first use
 	Filters   []Filter       // in the order of the file

@@ -2,6 +2,7 @@ package config
 
 import (
 	"crypto/tls"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -112,7 +113,7 @@ func (g *grammar) fileKeys() object[fileDraft] {
 					d.errorf(v, "listen needs http, https or both")
 				}
 			}},
-		{"state", "$XDG_STATE_HOME/sluice, else /var/lib/sluice", pathForm, "The directory of what outlives a restart: the internal authority, uploaded modules, history.",
+		{"state", "/var/lib/sluice as root, else ~/.local/state/sluice", pathForm, "The directory of what outlives a restart: the internal authority, uploaded modules, what the API has changed, history. Where the service manager names one in $STATE_DIRECTORY, or $XDG_STATE_HOME is set, it is there by default.",
 			func(d *decoder, v value, f *fileDraft) { f.State, _ = d.path(v) }},
 		{"sites", "", called("a map of hosts to a target, or a map: [site](#site)", freeForm("hosts", or(targetForm, mapForm(g.site.section())))),
 			"The sites. A key is a host, `*.example.com` for all below one, `*` for any, or `http://HOST:PORT` or `https://HOST:PORT`, which binds that address and matches the host with and without the port.",
@@ -220,8 +221,20 @@ func (d *decoder) defaultState(f *File) {
 	}
 	f.State = "/var/lib/sluice"
 	// The XDG base directory specification: a relative path is to be ignored.
-	if home, ok := d.options.Env("XDG_STATE_HOME"); ok && filepath.IsAbs(home) {
-		f.State = filepath.Join(home, "sluice")
+	path := func(name string) string {
+		dir, ok := d.options.Env(name)
+		if !ok || !filepath.IsAbs(dir) {
+			return ""
+		}
+		return dir
+	}
+	// systemd.exec(5): several have colons between them.
+	if dir, _, _ := strings.Cut(path("STATE_DIRECTORY"), ":"); dir != "" {
+		f.State = dir
+	} else if dir := path("XDG_STATE_HOME"); dir != "" {
+		f.State = filepath.Join(dir, "sluice")
+	} else if dir := path("HOME"); dir != "" && os.Geteuid() != 0 { // who may write there is root
+		f.State = filepath.Join(dir, ".local/state/sluice")
 	}
 }
 
