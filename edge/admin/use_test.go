@@ -269,6 +269,12 @@ func TestFoldedIn(t *testing.T) {
 	if s, err := r.c.Split(ctx, "split"); err != nil || s.Arms[0].Share != 25 {
 		t.Errorf("%+v, %v", s, err)
 	}
+	// A split may be on what is called "/".
+	r.write("sites: { \"http://127.0.0.1:0\": { split: { \"127.0.0.1:1\": 100%, \"127.0.0.1:2\": 0% } } }\n")
+	r.reload()
+	if s, err := r.c.Split(ctx, "/"); err != nil || len(s.Arms) != 2 {
+		t.Errorf("%+v, %v", s, err)
+	}
 }
 
 func TestFunctions(t *testing.T) {

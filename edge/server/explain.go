@@ -14,7 +14,6 @@ import (
 	"github.com/sluice-edge/sluice/edge/compress"
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/diag"
-	"github.com/sluice-edge/sluice/edge/rollout"
 	"github.com/sluice-edge/sluice/edge/route"
 )
 
@@ -35,7 +34,7 @@ func Explain(file *config.File, r api.ExplainRequest) (api.Explanation, *diag.Li
 	if err != nil {
 		return api.Explanation{}, file.Diag(), err
 	}
-	s := &Server{log: slog.New(slog.DiscardHandler), shared: newShared(), saved: &saved{splits: make(map[string][]rollout.Weight)}}
+	s := &Server{log: slog.New(slog.DiscardHandler), shared: newShared(), saved: &saved{splits: make(map[string]savedSplit)}}
 	b := &builder{s: s, file: file, problems: file.Diag(), offline: true}
 	used := newShared()
 	b.used = &used

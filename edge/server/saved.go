@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/sluice-edge/sluice/edge/rollout"
 )
@@ -16,12 +17,18 @@ import (
 // are changed in the file has those of the file again.
 type saved struct {
 	path   string
-	splits map[string][]rollout.Weight
+	splits map[string]savedSplit
+}
+
+// savedSplit is how the API has divided a split.
+type savedSplit struct {
+	Weights []rollout.Weight `json:"weights"`
+	Since   time.Time        `json:"since"`
 }
 
 // openSaved reads what was saved in a state directory.
 func openSaved(state string) (*saved, error) {
-	s := &saved{path: filepath.Join(state, "splits.json"), splits: make(map[string][]rollout.Weight)}
+	s := &saved{path: filepath.Join(state, "splits.json"), splits: make(map[string]savedSplit)}
 	b, err := os.ReadFile(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
@@ -38,7 +45,7 @@ func openSaved(state string) (*saved, error) {
 // set saves the weights of a split. After a crash either the old weights or the
 // new ones are there.
 func (s *saved) set(key string, weights []rollout.Weight) error {
-	s.splits[key] = weights
+	s.splits[key] = savedSplit{weights, time.Now().UTC().Round(time.Second)}
 	b, err := json.Marshal(s.splits)
 	if err != nil {
 		return err

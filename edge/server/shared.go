@@ -145,7 +145,7 @@ func (n *shared) split(old *shared, saved *saved, site string, c *config.Route) 
 		if err != nil {
 			return nil, err
 		}
-		if weights := saved.splits[key]; weights != nil {
+		if weights := saved.splits[key].Weights; weights != nil {
 			err = sp.SetWeights(weights)
 		}
 		return &routeSplit{sp, site, c.Name, key}, err

@@ -80,14 +80,14 @@ func (s *Server) steered(file *config.File) []overlay {
 				continue
 			}
 			for _, sp := range s.shared.splits {
-				weights, ok := s.saved.splits[sp.key]
+				saved, ok := s.saved.splits[sp.key]
 				if sp.site != st.Name || sp.route != r.Name || !ok {
 					continue
 				}
-				o := overlay{Kind: "route", Site: st.Key, Match: routeKey(r)}
+				o := overlay{Kind: "route", Site: st.Key, Match: routeKey(r), Since: saved.Since}
 				shares := make(map[string]any)
 				for k, arm := range sp.Arms() {
-					shares[arm] = fmt.Sprintf("%v%%", float64(weights[k])*100/float64(rollout.Whole))
+					shares[arm] = fmt.Sprintf("%v%%", float64(saved.Weights[k])*100/float64(rollout.Whole))
 				}
 				if o.Value, ok = withShares(s.valueOf(file, o), r.Name, shares); ok {
 					all = append(all, o)
