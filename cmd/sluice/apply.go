@@ -21,9 +21,9 @@ meanwhile, nothing is done.
 --write writes what is in force, with all that the admin API has changed, to the files that the proxy has read,
 which must be on this machine. Comments and layout stay. A file that has changed since it was read is not
 touched.`,
-		Example: `  sluice apply sluice.yaml --dry-run     what would change
+		Example: `  sluice apply sluice.yaml --dry-run   what would change
   sluice apply sluice.yaml
-  sluice apply --write                   fold what the API has changed into the files`,
+  sluice apply --write                 fold what the API has changed into files`,
 		Args:              positional,
 		ValidArgsFunction: g.complete(config1("yaml", "yml")),
 		RunE: func(cmd *cobra.Command, args []string) error {

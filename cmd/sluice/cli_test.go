@@ -10,86 +10,16 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sluice-edge/sluice/cmd/sluice/internal/text"
 	"github.com/sluice-edge/sluice/edge/admin/api"
 )
 
 var update = flag.Bool("update", false, "write the golden files of testdata and docs/reference/cli.md")
-
-// now is the time of these tests.
-var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-
-// fakeAPI is an admin API with fixed answers.
-func fakeAPI(t *testing.T) *httptest.Server {
-	t.Helper()
-	version := api.ModuleVersion{Filter: "auth", Version: 3, Live: true, Digest: "sha256:0f343b0931126a20f133d67c2b018a3b5f1e7a8f8e6f1d1a1f4a0c8f7f6d5e4c", ABI: "http-wasm",
-		Bytes: 318_000, Imports: []string{"http_handler.get_header", "http_handler.log"}, CompileMS: 12.345, Uploaded: now.Add(-90 * time.Minute), Source: "upload"}
-	first := api.ModuleVersion{Filter: "auth", Version: 2, Digest: "sha256:aa343b0931126a20", ABI: "http-wasm", Bytes: 1000, Uploaded: now.Add(-50 * time.Hour), Source: "sluice.yaml"}
-	auth := api.Filter{Name: "auth", Live: 3, Routes: []string{"shop/checkout", "shop/cart"}, Runs: 1234567, Failures: 3, Versions: []api.ModuleVersion{version, first}}
-	filters := []api.Filter{auth, {Name: "evil\x1b[2J", Versions: []api.ModuleVersion{first}}}
-	split := api.Split{Route: "checkout", By: "cookie sid", Arms: []api.Arm{{Name: "shop", Share: 95, Requests: 9500, Errors: 19}, {Name: "shop-v2", Share: 5}}}
-	three := api.Split{Route: "three", By: "chance", Arms: []api.Arm{{Name: "a", Share: 50}, {Name: "b", Share: 30}, {Name: "c", Share: 20}}}
-
-	mux := http.NewServeMux()
-	handle := func(pattern string, status int, v any) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Content-Type", "application/json")
-			if _, ok := v.(*api.Problem); ok {
-				w.Header().Set("Content-Type", api.ContentType)
-			}
-			w.WriteHeader(status)
-			if v != nil {
-				json.NewEncoder(w).Encode(v)
-			}
-		})
-	}
-	handle("GET /v1/status", 200, api.Status{
-		Version: api.Version{Version: "v0.1.0", Revision: "0123456", Go: "go1.26", Platform: "linux/amd64"},
-		Started: now.Add(-3*time.Hour - 4*time.Minute), Ready: true, Requests: 1234567, Errors: 12,
-		Config: api.Config{File: "/etc/sluice.yaml", Loaded: now.Add(-5 * time.Minute), Reloads: 1,
-			Problem: &api.Problem{Title: "the file is wrong", Problems: []api.Problem{{File: "sluice.yaml", Line: 14, Column: 15, Detail: `no upstream "api-v3"`, Hint: "have api"}}}},
-		Listeners:   []api.Listener{{Name: ":443", Address: "https://[::]:443", Protocols: []string{"http/1.1", "h2", "h3"}}},
-		Connections: []api.Connections{{Protocol: "h2", Open: 12, Active: 3}, {Protocol: "http/1.1", Open: 4, Tunnels: 1}},
-		Upstreams: []api.Upstream{{Name: "shop", Endpoints: []api.Endpoint{
-			{Address: "10.0.0.11:8080", Weight: 1, Active: 2, Idle: 7, Requests: 999_999},
-			{Address: "10.0.9.1:8080", Weight: 1, Backup: true, Errors: 1}}}},
-		Splits: []api.Split{split}, Filters: filters,
-		Cache: &api.Cache{Bytes: 300 << 20, Limit: 512 << 20, Entries: 4321, Hits: 100_000, Misses: 1},
-	})
-	handle("GET /v1/filters", 200, filters)
-	handle("GET /v1/filters/auth", 200, auth)
-	handle("GET /v1/filters/{f}", 404, &api.Problem{Title: "no such filter", Detail: `no filter "none"`, Hint: "have auth"})
-	handle("DELETE /v1/filters/auth", 204, nil)
-	handle("PUT /v1/filters/locked", 401, &api.Problem{Title: "a token is needed"})
-	handle("GET /v1/splits/checkout", 200, split)
-	handle("GET /v1/splits/three", 200, three)
-	mux.HandleFunc("PUT /v1/splits/{route}", func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(api.Split{Route: r.PathValue("route"), By: "asked: " + string(body)})
-	})
-	mux.HandleFunc("PUT /v1/filters/auth", func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		v := version
-		v.Bytes, v.Routes = int64(len(body)), auth.Routes
-		if strings.Contains(string(body), "unused") {
-			v.Routes, v.Warnings = nil, []string{"no route uses the filter\x07"}
-		}
-		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(v)
-	})
-	mux.HandleFunc("PUT /v1/filters/broken", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", api.ContentType)
-		w.WriteHeader(http.StatusUnprocessableEntity)
-		json.NewEncoder(w).Encode(&api.Problem{Title: "not a module", Detail: "the module does not fit", Problems: []api.Problem{{Detail: "import env.\x1b[2Jabort is unknown", Hint: "http-wasm has http_handler"}}})
-	})
-	s := httptest.NewServer(mux)
-	t.Cleanup(s.Close)
-	return s
-}
 
 // sluice runs a command line, and returns what it prints and its exit code.
 func sluice(t *testing.T, args ...string) string {
@@ -114,26 +44,67 @@ func sluiceAt(t *testing.T, columns int, args ...string) string {
 	return fmt.Sprintf("%s--- exit %d\n", text, code)
 }
 
-// Each file of testdata/cli is a command line, and all that it prints.
-func TestCommandLines(t *testing.T) {
+// golden compares what was printed with a file of testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// workspace makes the files that command lines name, and returns where they are.
+func workspace(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
-	for name, text := range map[string]string{"auth.wasm": "\x00asm module", "unused.wasm": "\x00asm unused"} {
+	if err := os.Mkdir(filepath.Join(dir, "full"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"auth.wasm": "\x00asm module", "unused.wasm": "\x00asm unused", "auth.json": `{"a": 1}`, "full/notes": "mine",
+		"new.yaml": "new: yes\n", "same.yaml": "same: yes\n", "wrong.yaml": "wrong: yes\n", "raced.yaml": "raced: yes\n",
+		"right.yaml": "listen: { http: \"127.0.0.1:80\" }\nsites: { example.com: 127.0.0.1:1 }\n",
+		"bad.yaml":   "sites:\n  example.com: { routes: { /: api } }\n",
+		"warn.yaml":  "listen: { http: \"127.0.0.1:80\" }\nsites: { example.com: 127.0.0.1:1 }\ntrust: [0.0.0.0/0]\n",
+	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return dir
+}
+
+// Each file of testdata/cli is a command line, and all that it prints where there is
+// no terminal.
+func TestCommandLines(t *testing.T) {
+	dir := workspace(t)
 	server := fakeAPI(t)
 	t.Setenv("SLUICE_ADMIN", server.URL)
 	t.Setenv("SLUICE_TOKEN", "")
 	for name, line := range map[string]string{
-		"status":           "status",
-		"filter-list":      "filter list",
 		"filter-list-json": "filter list -o json",
-		"filter-show":      "filter show auth",
-		"filter-show-v":    "filter show auth -v",
 		"filter-show-none": "filter show none",
 		"filter-rm":        "filter rm auth",
+		"filter-back":      "filter back auth",
+		"filter-back-json": "filter back auth -o json",
+		"filter-back-none": "filter back first",
 		"push":             "filter push auth DIR/auth.wasm",
+		"push-on":          "filter push auth DIR/auth.wasm --on shop/checkout --config @DIR/auth.json -o json",
+		"push-no-config":   "filter push auth DIR/auth.wasm --config @DIR/none.json",
+		"push-dry":         "filter push auth DIR/auth.wasm --dry-run",
+		"push-dry-unused":  "filter push auth DIR/unused.wasm --dry-run",
 		"push-json":        "filter push auth DIR/auth.wasm -o json",
 		"push-quiet":       "filter push auth DIR/auth.wasm -q",
 		"push-unused":      "filter push auth DIR/unused.wasm",
@@ -142,7 +113,13 @@ func TestCommandLines(t *testing.T) {
 		"push-no-file":     "filter push auth DIR/none.wasm",
 		"push-directory":   "filter push auth DIR",
 		"push-no-args":     "filter push auth",
-		"split":            "split checkout",
+		"fn-push":          "fn push hello DIR/auth.wasm --route shop/hello -o yaml",
+		"fn-back":          "fn back auth",
+		"fn-rm":            "fn rm auth",
+		"fn-logs-json":     "fn logs auth -o json",
+		"fn-logs-yaml":     "fn logs auth -o yaml",
+		"fn-logs-follow":   "fn logs auth -f",
+		"fn-logs-none":     "fn logs none",
 		"split-json":       "split checkout -o json",
 		"split-percent":    "split checkout 12.5%",
 		"split-arm":        "split three b=60",
@@ -154,33 +131,110 @@ func TestCommandLines(t *testing.T) {
 		"split-twice":      "split three a=5% a=6%",
 		"split-nan":        "split three NaN",
 		"split-negative":   "split three -- a=-1%",
+		"routes-site":      "routes --site api.example.com",
+		"routes-no-site":   "routes --site none",
+		"diff-file":        "diff DIR/new.yaml",
+		"diff-file-json":   "diff DIR/new.yaml -o json",
+		"diff-same":        "diff DIR/same.yaml",
+		"diff-wrong":       "diff DIR/wrong.yaml",
+		"diff-none":        "diff DIR/none.yaml",
+		"apply":            "apply DIR/new.yaml",
+		"apply-json":       "apply DIR/new.yaml -o json",
+		"apply-dry":        "apply DIR/new.yaml --dry-run",
+		"apply-same":       "apply DIR/same.yaml",
+		"apply-wrong":      "apply DIR/wrong.yaml",
+		"apply-raced":      "apply DIR/raced.yaml",
+		"apply-nothing":    "apply",
+		"rollback":         "rollback",
+		"rollback-number":  "rollback 9 --dry-run",
+		"rollback-json":    "rollback 9 -o json",
+		"rollback-none":    "rollback 99",
+		"rollback-word":    "rollback last",
+		"check":            "check DIR/right.yaml",
+		"check-wrong":      "check DIR/bad.yaml",
+		"check-json":       "check DIR/bad.yaml -o json",
+		"check-warn":       "check DIR/warn.yaml",
+		"check-strict":     "check DIR/warn.yaml --strict",
+		"check-quiet":      "check DIR/right.yaml -q",
+		"explain-file":     "explain http://example.com/ -c DIR/right.yaml",
+		"explain-wrong":    "explain http://example.com/ -c DIR/bad.yaml",
+		"explain-field":    "explain http://example.com/ -H nothing",
 		"no-command":       "filter",
 		"wrong-command":    "filter pusch",
+		"wrong-verb":       "statsu",
+		"odd-command":      "zzz",
+		"too-many":         "status now",
+		"too-many-too":     "filter show auth now",
 		"wrong-flag":       "status --admn x",
+		"wrong-shorthand":  "status -z",
+		"no-value":         "status --admin",
 		"wrong-format":     "status -o xml",
 		"wrong-address":    "status --admin ftp://x",
 		"unreachable":      "status --admin unix:DIR/none.sock",
 		"fetch-both":       "fetch --http1 --http3 example.org",
+		"new":              "filter new auth --dir DIR/auth",
+		"new-json":         "fn new hello --lang c --dir DIR/hello -o json",
+		"new-again":        "filter new auth --dir DIR/full",
+		"new-lang":         "filter new auth --lang perl --dir DIR/perl",
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := sluice(t, strings.Fields(strings.ReplaceAll(line, "DIR", dir))...)
-			got = "$ sluice " + line + "\n" + strings.NewReplacer(dir, "DIR", server.URL, "SERVER").Replace(got)
-			golden := filepath.Join("testdata", "cli", name+".txt")
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("got\n%s\nwant\n%s", got, want)
-			}
+			got = "$ sluice " + line + "\n" + strings.NewReplacer(dir, "DIR", server.URL, "SERVER", "\x1b", "␛").Replace(got)
+			golden(t, filepath.Join("cli", name+".txt"), got)
 		})
 	}
 }
+
+// Each file of testdata/screens is a command line, and all that it prints where
+// there is no terminal, on a narrow one with colours, on a wide one without, and for
+// programs.
+func TestScreens(t *testing.T) {
+	server := fakeAPI(t)
+	t.Setenv("SLUICE_ADMIN", server.URL)
+	t.Setenv("SLUICE_TOKEN", "")
+	t.Setenv("TERM", "xterm")
+	for name, line := range map[string]string{
+		"status":        "status",
+		"filter-list":   "filter list",
+		"filter-show":   "filter show auth",
+		"filter-show-v": "filter show auth -v",
+		"fn-list":       "fn list",
+		"fn-show":       "fn show idle",
+		"fn-logs":       "fn logs auth",
+		"split":         "split checkout",
+		"routes":        "routes",
+		"history":       "history",
+		"explain":       "explain https://example.com/checkout/basket",
+		"diff":          "diff",
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := strings.Fields(line)
+			got := ""
+			show := func(how string, columns int, more ...string) {
+				out := sluiceAt(t, columns, append(args, more...)...)
+				got += "$ sluice " + strings.Join(append(args, more...), " ") + "   # " + how + "\n" + strings.ReplaceAll(out, "\x1b", "␛")
+				plain := colourCode.ReplaceAllString(out, "")
+				for l := range strings.Lines(plain) {
+					stdout, _, _ := strings.Cut(plain, "--- stderr")
+					if n := text.Width(strings.TrimSuffix(l, "\n")); columns > 0 && n > columns && strings.Contains(stdout, l) && !strings.HasPrefix(l, "+") {
+						t.Errorf("%d columns, want at most %d: %s", n, columns, l)
+					}
+				}
+			}
+			t.Setenv("NO_COLOR", "")
+			show("no terminal", 0)
+			show("80 columns", 80)
+			t.Setenv("NO_COLOR", "1")
+			show("200 columns, NO_COLOR", 200)
+			show("no terminal", 0, "-o", "json")
+			show("no terminal", 0, "-o", "yaml")
+			golden(t, filepath.Join("screens", name+".txt"), got)
+		})
+	}
+}
+
+// colourCode is what a screen with colours has of its own.
+var colourCode = regexp.MustCompile("\x1b\\[[0-9]+m")
 
 // The flag goes before the environment, and the token reaches the API.
 func TestAdminAndToken(t *testing.T) {

@@ -33,7 +33,7 @@ func newDemo(g *globals) *cobra.Command {
 and HTTP/3, and print commands to try. --admin is where the admin API is to listen. What the demo writes is in a
 temporary directory, which goes when it stops.`,
 		Example: `  sluice demo
-  sluice demo --http 127.0.0.1:9080 --https 127.0.0.1:9443 --admin 127.0.0.1:9024`,
+  sluice demo --http 127.0.0.1:9080 --admin 127.0.0.1:9024`,
 		Args: positional,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			d.Admin = cmp.Or(g.admin, defaultAdmin)

@@ -30,9 +30,9 @@ func newFn(g *globals) *cobra.Command {
 		Short:   "Make, upload, list, call and remove functions",
 		Long: `Functions are WebAssembly modules that answer the requests of a route: WASI commands in the way of CGI, or
 http-wasm guests. Every upload is a new version; the one that was live before is kept, and one command away.`,
-		Example: `  sluice fn new hello                                       a project to begin with
-  sluice fn push hello hello.wasm --route example.com/hello live when this returns
-  sluice fn call /hello`,
+		Example: `  sluice fn new hello                                        a project
+  sluice fn push hello hello.wasm --route example.com/hello  live at once
+  sluice fn call /hello                                      try it`,
 		Args: positional,
 		RunE: needVerb,
 	}

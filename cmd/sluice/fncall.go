@@ -21,7 +21,7 @@ func newFnCall(g *globals) *cobra.Command {
 response; the status goes to standard error. A path alone is enough where only one site has a function there;
 otherwise say which, as in example.com/hello. The name need not resolve: the proxy's own address is asked.`,
 		Example: `  sluice fn call /hello
-  sluice fn call example.com/hello -d '{"name": "you"}' -H "Content-Type: application/json"
+  sluice fn call example.com/hello -d '{"name": "you"}' -H "Accept: text/html"
   sluice fn call https://example.com/hello -k`,
 		Args: positional,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -157,7 +157,7 @@ func (k *kind) showModule(g *globals, cmd *cobra.Command, out *screen, m module)
 
 // unused tells how a module that no route uses is put to use.
 func (k *kind) unused(g *globals, cmd *cobra.Command, name, file string) {
-	g.note(cmd, "No route uses it. Put it to use: %s push %s %s --%s SITE/PATH", k.command, quoteArg(name), quoteArg(file), k.flag)
+	g.note(cmd, "Put it to use: %s push %s %s --%s SITE/PATH", k.command, quoteArg(name), quoteArg(file), k.flag)
 }
 
 // quoteArg returns an argument as a shell takes it.
@@ -236,6 +236,11 @@ build.sh, which builds it. Nothing is fetched: the SDK's source is part of the p
 		Args:    positional,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := args[0]
+			switch scaffold.Lang(lang) {
+			case scaffold.Go, scaffold.C:
+			default:
+				return usagef("--lang %q is neither go nor c", lang)
+			}
 			if dir == "" {
 				dir = name
 			}

@@ -77,8 +77,6 @@ reach, 4 a check found something.`,
 	group("other", "Other", newMan(g), newVersion(g))
 	root.SetHelpCommandGroupID("other")
 	root.SetCompletionCommandGroupID("other")
-	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
 	return root
 }
 

@@ -118,6 +118,9 @@ func showExplanation(out *screen, r api.ExplainRequest, e api.Explanation) error
 	if e.Function != "" {
 		s.line("function", text.Green, e.Function)
 	}
+	if e.Request == nil && e.Answer == nil && (e.Upstream != nil || e.Function != "") {
+		s.why("not asked")
+	}
 	s.request(e.Request)
 	s.answer(e.Answer)
 	for i, n := range e.Notes {
@@ -172,7 +175,7 @@ func (s *story) cache(c *api.CacheCase) {
 		return
 	}
 	style := text.Yellow
-	if c.Does == "hit" {
+	if c.Does == "hit" || c.Does == "stale" {
 		style = text.Green
 	}
 	s.line("cache", style, c.Does)
