@@ -86,6 +86,9 @@ func findCall(ctx context.Context, c *api.Client, target, method string) (call, 
 			if err != nil {
 				return call{}, err
 			}
+			if e.Listener != l.Name { // it would come in elsewhere
+				continue
+			}
 			if at.site, at.function = e.Site, e.Function; at.function != "" && !known(found, at) {
 				found = append(found, at)
 			}
