@@ -204,7 +204,7 @@ func (e *editor) wrap(old, now *node) bool {
 	}
 	indent := s.parent + e.write.step
 	switch sameLine := e.lineStart(s.start) == e.lineStart(s.after); {
-	case !sameLine && !e.first(s.start):
+	case !sameLine && (!e.first(s.start) || e.column(s.start) <= s.parent):
 		return false
 	case !sameLine:
 		indent = e.column(s.start)

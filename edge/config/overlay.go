@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/sluice-edge/sluice/edge/diag"
@@ -138,35 +137,6 @@ func (n *node) get(name string) (v *node, times int) {
 		}
 	}
 	return v, times
-}
-
-// canonical appends what is the same for all ways to write n. Numbers are told
-// apart by their spelling too, for most keys take it as a text.
-func canonical(b []byte, n *node) []byte {
-	switch n.kind {
-	case null:
-		return append(b, "null "...)
-	case scalar:
-		if n.json != "" {
-			b = append(b, n.json...)
-			b = append(b, ' ')
-		}
-		return strconv.AppendQuote(b, n.text)
-	case list:
-		b = append(b, '[')
-		for _, item := range n.items {
-			b = append(canonical(b, item), ',')
-		}
-		return append(b, ']')
-	}
-	b = append(b, '{')
-	sorted := slices.Clone(n.entries)
-	slices.SortStableFunc(sorted, func(x, y entry) int { return strings.Compare(x.key.text, y.key.text) })
-	for _, e := range sorted {
-		b = append(canonical(b, e.key), ':')
-		b = append(canonical(b, e.value), ',')
-	}
-	return append(b, '}')
 }
 
 // Fold returns the texts with overlays folded in, in their order. The texts that it

@@ -97,7 +97,7 @@ func TestFold(t *testing.T) {
 		if err != nil || got != c.want {
 			t.Errorf("%s: got %v\n%s\nwant\n%s", c.name, err, got, c.want)
 		}
-		checkFold(t, c.src, c.o)
+		checkFold(t, c.src, c.o, false)
 	}
 }
 
@@ -157,6 +157,7 @@ func TestFoldErrors(t *testing.T) {
 		{"sites: { a: { routes: x } }\n", routeOf("/"), "b", `a map is needed that could hold "/", and this is a value`},
 		{"filters: { a: b }\nfilters: { a: c }\n", filterOf("a"), "b", `"filters" stands twice`},
 		{"filters: { a: b, a: c }\n", filterOf("a"), "b", `"a" stands twice`},
+		{"0:\n0\n:", filterOf("a"), "x", `the filter "a": f.yaml cannot be edited as it is laid out: a part of it is written in an unusual way, in line 2 or before; write by hand, under filters > a: x`},
 	} {
 		c.o.Value = c.value
 		_, err := foldOne(c.src, c.o)
@@ -167,7 +168,7 @@ func TestFoldErrors(t *testing.T) {
 	if _, err := Fold(nil, filterOf("f")); err == nil {
 		t.Error("there is no error without a text")
 	}
-	// Hardly any text that can be read cannot be edited. If one is found, a person can.
+	// There is hardly a text that can be read and not edited. A person can.
 	o := routeOf("/x")
 	lost := &layoutError{"f.yaml", errLost.Error()}
 	if got, want := byHand([]Overlay{o}, lost).Error(), `the route "/x" of the site "a": f.yaml cannot be edited as it is laid out: a part of it is written in an unusual way; take away by hand what stands under sites > a > routes > /x`; got != want {

@@ -103,10 +103,8 @@ func (e *editor) changeBlock(n *node, parts []part, at, count int, lines func(i,
 	if count == 0 {
 		return true
 	}
-	pos, indent := len(e.src), max(s.parent, 0)
-	if len(parts) == 0 {
-		pos = s.end // nothing but comments stands in the text
-	} else {
+	pos, indent := s.end, 0 // where there is nothing but comments
+	if len(parts) > 0 {
 		indent = e.column(parts[0].start)
 		switch {
 		case at > 0:

@@ -173,7 +173,7 @@ func TestDiffTextTools(t *testing.T) {
 // TestDiffTextBounded wants texts that have nothing in common, or nothing but lines
 // that come often, to be compared all the same.
 func TestDiffTextBounded(t *testing.T) {
-	const n = 200_000
+	const n = 50_000
 	r := rand.New(rand.NewPCG(5, 6))
 	text := func(alphabet int) string {
 		var b strings.Builder

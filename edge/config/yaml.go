@@ -269,7 +269,7 @@ func isPlainText(s string, inFlow, key bool) bool {
 			}
 		case c == ':':
 			// Behind it stands something, and in { } it is no key.
-			if i+1 == len(s) || i > 0 && s[i-1] == ' ' || inFlow && key || !isWordByte(s[i+1]) && s[i+1] != '/' && s[i+1] != '*' {
+			if i+1 == len(s) || i > 0 && s[i-1] == ' ' || inFlow && key || !isWordByte(s[i+1]) && s[i+1] != '/' {
 				return false
 			}
 		case c == ',' || c == '{' || c == '}':
