@@ -1,6 +1,7 @@
 package server
 
 import (
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -113,6 +114,22 @@ func (s *Server) End(x *edge.Exchange) {
 	if !r.Unlogged {
 		s.access.Load().Log(x)
 	}
+	if r.Err != nil && failed(x) {
+		s.complain(r)
+	}
+}
+
+// complaints is how many failed exchanges a second the error log tells of one by
+// one; of the rest it tells the number.
+const complaints = 20
+
+// complain tells the operator of an exchange that has failed: where, and why.
+func (s *Server) complain(r *edge.Record) {
+	attrs := []any{"id", r.ID, "site", r.Site, "route", r.Route, "why", r.Why}
+	if r.Upstream != "" {
+		attrs = append(attrs, "upstream", r.Upstream, "endpoint", r.Endpoint)
+	}
+	s.troubles.Log(slog.LevelWarn, "a request has failed", append(attrs, "error", r.Err)...)
 }
 
 // count counts an exchange that has ended.

@@ -22,6 +22,7 @@ import (
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/diag"
 	"github.com/sluice-edge/sluice/edge/metrics"
+	"github.com/sluice-edge/sluice/filters/journal"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
@@ -42,6 +43,7 @@ type Server struct {
 	snapshot atomic.Pointer[snapshot]
 	secrets  atomic.Pointer[secrets]
 	meters   meters
+	troubles *journal.Limiter
 
 	mu        sync.Mutex // guards the following fields, and is held by whoever changes the configuration
 	bindings  map[string]*binding
@@ -73,6 +75,7 @@ func New(file *config.File, o Options) (*Server, *diag.List, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.troubles = journal.NewLimiter(s.log, complaints)
 	var err error
 	if s.filters, err = openLibrary(file.State, "modules", "filter"); err != nil {
 		return nil, nil, err
