@@ -166,7 +166,10 @@ func fresh(v any, order []string) *node {
 
 // checkValue refuses what is not as package encoding/json has it, and what a text
 // cannot hold.
-func checkValue(v any) error {
+func checkValue(v any, depth int) error {
+	if depth > maxDepth {
+		return fmt.Errorf("maps and lists are nested more than %d deep", maxDepth)
+	}
 	switch v := v.(type) {
 	case nil, bool:
 		return nil
@@ -174,14 +177,14 @@ func checkValue(v any) error {
 		return checkString(v)
 	case []any:
 		for _, x := range v {
-			if err := checkValue(x); err != nil {
+			if err := checkValue(x, depth+1); err != nil {
 				return err
 			}
 		}
 		return nil
 	case map[string]any:
 		for name, x := range v {
-			if err := cmp.Or(checkString(name), checkValue(x)); err != nil {
+			if err := cmp.Or(checkString(name), checkValue(x, depth+1)); err != nil {
 				return err
 			}
 		}

@@ -55,7 +55,7 @@ func (o *Overlay) check() error {
 	if o.Kind > OverlaySite {
 		return fmt.Errorf("an overlay of the unknown kind %d", o.Kind)
 	}
-	return checkValue(o.Value)
+	return checkValue(o.Value, 0)
 }
 
 func hasPath(n *node, path []string) bool {

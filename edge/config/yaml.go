@@ -98,14 +98,13 @@ func (w *writer) item(n *node, indent int) []string {
 // inItem is value for what stands behind a dash: the first key of a map stands on
 // the line of the dash.
 func (w *writer) inItem(n *node, indent int) (head string, body []string) {
-	inner := writer{step: w.step}
-	switch head, body = w.value(n, indent); {
-	case head != "":
-		return head, body
-	case n.kind == list:
-		body = inner.items(n, indent+2)
+	switch {
+	case n.kind == mapping && !isSmall(n):
+		body = w.entries(n, indent+2)
+	case n.kind == list && !isSmall(n):
+		body = w.items(n, indent+2)
 	default:
-		body = inner.entries(n, indent+2)
+		return w.value(n, indent)
 	}
 	return strings.TrimLeft(body[0], " "), body[1:]
 }

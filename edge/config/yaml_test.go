@@ -24,7 +24,7 @@ func readYAML(t *testing.T, b []byte) any {
 }
 
 // hostile are texts that look like something else.
-var hostile = []string{
+var hostile = append([]string{
 	"", " ", "  ", "yes", "no", "on", "off", "true", "False", "TRUE", "null", "Null", "~", "y", "n", "=", "<<", "1", "-1", "+1", "1e3", "1E-3", "0x1F", "0o17", "017", "0b1", "1_000", "1.0", ".5", "5.", "1.", "-", "--", "---", "...", ".", "..", ".inf", "-.INF", ".nan", "NaN", "inf",
 	"2026-01-02", "2026-01-02T03:04:05Z", "12:30", "12:30:45", "190:20:30", "1.2.3.4", "1.2.3.4:80", "[::1]:80", "::1", ":80", ":", "a:", ":a", "a: b", "a :b", "a:b", "a:b:c", "a::b", "a:*", "http://*:80", "http://a/b?c=d&e#f", "unix:/run/x", "file:/x", "env:X", "function:hello@3",
 	"#", "#x", "a #b", "a# b", "a#b", "!", "!x", "&x", "*x", "*", "a*", "/api/*", "*.example.com", "?", "? x", "?x", "-x", "- x", "a - b", "|", ">", "|x", "%", "%x", "50%", "@", "@x", "`", "`x`", "{", "}", "{}", "[]", "[", "]", "{a}", "[a]", "/u/{id}", "/f/{p...}", "a,b", "a, b", ",", "GET,HEAD /x", "GET /x",
@@ -32,11 +32,7 @@ var hostile = []string{
 	" a", "a ", "\ta", "a\t", "a\tb", "\t", "\n", "a\n", "\na", "a\nb", "a\nb\n", "a\n\nb", "a\nb\n\n", "a \nb", " a\nb", "a\n b\n", "a\n\tb\n", "\n\n", "a\r\nb", "\r", "a\rb", "a: b\nc: d\n", "# a\n# b\n", "---\na\n", "a\n...\n", "- a\n- b\n", "a\n  \nb",
 	"é", "日本語", "🙂", "🙂 #x", "a\u00a0b", "\u00a0", "\u0085", "a\u0085b", "\u2028", "a\u2029b", "\ufeff", "a\ufeffb", "\u200b", "\u202e", "\x00", "a\x00b", "\x01", "\x1b[31m", "\x7f", "\u0080", "\ufffd", "\uffff", "\U0010ffff",
 	"10s", "30d", "32MB", "100/s", "1.5h", "2 times on connect", "10.0.0.1:80 weight 3", "$STATE/x", "${HOME}/x", "/old/$1", "default-src 'self'; x \"y\"", "{ts} {client_ip}", "</x>; rel=preload", "a=b&c=d", "a\x00\nb",
-}
-
-func init() {
-	hostile = append(hostile, strings.Repeat("x", 5000), strings.Repeat("x y ", 2000), strings.Repeat("ab\n", 2000), strings.Repeat("\"", 300))
-}
+}, strings.Repeat("x", 5000), strings.Repeat("x y ", 2000), strings.Repeat("ab\n", 2000), strings.Repeat("\"", 300))
 
 // TestYAML wants what is written to be read as the same, wherever it stands.
 func TestYAML(t *testing.T) {
@@ -109,6 +105,25 @@ func TestYAMLStyle(t *testing.T) {
 		}
 	}()
 	YAML(map[string]any{"a": func() {}})
+}
+
+// TestYAMLDeep wants the time to grow with the value, not with what it would be
+// doubled at each level.
+func TestYAMLDeep(t *testing.T) {
+	var lists, maps any = "x", "x"
+	for range maxDepth - 2 {
+		lists, maps = []any{lists, "y"}, map[string]any{"k": []any{maps}}
+	}
+	v := map[string]any{"l": lists}
+	if got := readYAML(t, YAML(v)); !reflect.DeepEqual(got, v) {
+		t.Errorf("got %v", got)
+	}
+	if got := strings.Count(string(YAML(maps)), "k:"); got != maxDepth-2 {
+		t.Errorf("got %d keys, want %d", got, maxDepth-2)
+	}
+	if _, err := foldOne("", Overlay{Name: "x", Value: maps}); err == nil || !strings.Contains(err.Error(), "nested more than") {
+		t.Errorf("got %v", err)
+	}
 }
 
 // randomValue returns any value.
