@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,6 +19,9 @@ import (
 	"github.com/sluice-edge/sluice/cmd/sluice/internal/text"
 	"github.com/sluice-edge/sluice/edge/admin/api"
 )
+
+// discard is a log that nobody reads.
+var discard = slog.New(slog.DiscardHandler)
 
 var update = flag.Bool("update", false, "write the golden files of testdata and docs/reference/cli.md")
 

@@ -41,7 +41,7 @@ The running proxy is asked, or with -c a file that need not be running.`,
 			if err != nil {
 				return err
 			}
-			return g.show(cmd, e, func(out *screen) error { return showExplanation(out, r, e) })
+			return g.show(cmd, e, func(out *screen) error { return showExplanation(out, g.verbose, r, e) })
 		},
 	}
 	f := cmd.Flags()

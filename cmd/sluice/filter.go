@@ -29,9 +29,9 @@ func newFilter(g *globals) *cobra.Command {
 		Short: "Make, upload, list and remove filters",
 		Long: `Filters are WebAssembly modules that run on the requests of a route: they answer, change or refuse them.
 Every upload is a new version; the one that was live before is kept, and one command away.`,
-		Example: `  sluice filter new auth                                a project to begin with
-  sluice filter push auth auth.wasm --on example.com/*  live when this returns
-  sluice filter back auth                               the version before`,
+		Example: `  sluice filter new auth                              a project to begin with
+  sluice filter push auth auth.wasm --on example.com  live when this returns
+  sluice filter back auth                             the version before`,
 		Args: positional,
 		RunE: needVerb,
 	}
@@ -48,7 +48,7 @@ func newFilterPush(g *globals, k *kind) *cobra.Command {
 uses the filter and names no version. --on puts it to use on one more route, or on a whole site; the
 configuration file stays as it is, and sluice diff shows the difference.`,
 		Example: `  sluice filter push auth auth.wasm
-  sluice filter push auth auth.wasm --on example.com/api/* --config @auth.json
+  sluice filter push auth auth.wasm --on 'example.com/api/*' --config @auth.json
   sluice filter push auth auth.wasm --dry-run`,
 		Args:              positional,
 		ValidArgsFunction: g.complete(first(k.names), files("wasm")),

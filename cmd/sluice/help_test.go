@@ -56,7 +56,7 @@ func parses(line string) error {
 		line = line[:i]
 	}
 	line, _, _ = strings.Cut(line, "  ")
-	words, err := exec.Command("sh", "-c", "printf '%s\\n' "+strings.ReplaceAll(line, "*", `\*`)).Output()
+	words, err := exec.Command("sh", "-c", "printf '%s\\n' "+line).Output()
 	if err != nil {
 		return err
 	}

@@ -82,6 +82,9 @@ func latestCells(l api.Latest) []string {
 	if l.Requests == 0 {
 		return []string{"-", "-", "-", "-", "-", "-"}
 	}
+	if l.Max == 0 { // none has been answered
+		return []string{text.Rate(l.Rate), text.Share(l.Errors), "-", "-", "-", "-"}
+	}
 	return []string{text.Rate(l.Rate), text.Share(l.Errors), text.Milliseconds(l.P50), text.Milliseconds(l.P95), text.Milliseconds(l.P99), text.Milliseconds(l.Max)}
 }
 

@@ -13,8 +13,8 @@ import (
 
 // story is an explanation, as lines of what it is about and what is said of it.
 type story struct {
-	out    *screen
-	indent int
+	out *screen
+	all bool // tell of every route that does not serve the request
 }
 
 const (
@@ -24,11 +24,7 @@ const (
 
 // line says something, under a label, which may be "".
 func (s *story) line(label string, style text.Style, said string) {
-	s.lines(label, style, said, storyIndent+storyLabel)
-}
-
-// lines is line, with the column at which the lines after the first begin.
-func (s *story) lines(label string, style text.Style, said string, hang int) {
+	const hang = storyIndent + storyLabel // column of what is said
 	room := 0
 	if s.out.columns > 0 {
 		room = max(20, s.out.columns-hang)
@@ -85,8 +81,8 @@ func (s *story) rows(label string, style text.Style, rows [][2]string) {
 }
 
 // showExplanation tells what becomes of a request, in the order of the stages.
-func showExplanation(out *screen, r api.ExplainRequest, e api.Explanation) error {
-	s := &story{out: out}
+func showExplanation(out *screen, all bool, r api.ExplainRequest, e api.Explanation) error {
+	s := &story{out, all}
 	out.printf("%s\n\n", out.paint.In(text.Bold, text.Printable(cmp.Or(r.Method, "GET")+" "+r.URL)))
 	if e.Listener != "" {
 		s.line("listener", text.Plain, e.Listener)
@@ -134,12 +130,21 @@ func showExplanation(out *screen, r api.ExplainRequest, e api.Explanation) error
 	return nil
 }
 
-// others tells which routes do not serve the request, those that nearly do first.
+// maxOthers is how many routes are told of that do not serve a request, of each
+// sort, unless all are asked for.
+const maxOthers = 12
+
+// others tells which routes match but lose, and then which match nearly.
 func (s *story) others(all []api.Candidate) {
 	for _, near := range []bool{false, true} {
 		var rows [][2]string
+		more := 0
 		for _, c := range all {
-			if c.Near == near {
+			switch {
+			case c.Near != near:
+			case len(rows) == maxOthers && !s.all:
+				more++
+			default:
 				rows = append(rows, [2]string{cmp.Or(c.Match, c.Route), c.Why})
 			}
 		}
@@ -148,6 +153,9 @@ func (s *story) others(all []api.Candidate) {
 			label, style = "nearly", text.Yellow
 		}
 		s.rows(label, style, rows)
+		if more > 0 {
+			s.why(fmt.Sprintf("and %d more, which -v shows", more))
+		}
 	}
 }
 
