@@ -291,18 +291,18 @@ func (w *walk) cache(r *Route) {
 // origin explains what the arm is asked.
 func (w *walk) origin(r *Route) {
 	x := w.x
+	a := r.arm(x.Record.Arm)
 	if r.toward != nil {
 		if r.toward.fields != nil {
 			r.toward.fields.apply(&x.Request.Fields)
 		}
 		if r.toward.rewrite != nil {
-			if _, err := r.toward.ask(x); err != nil {
+			if _, err := r.toward.ask(x, a); err != nil {
 				w.fails(err)
 				return
 			}
 		}
 	}
-	a := r.arm(x.Record.Arm)
 	own := w.destination(a)
 	if a.function != nil && a.function.live.number() == 0 && !w.offline {
 		w.fails(a.function.missing())

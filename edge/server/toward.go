@@ -63,21 +63,17 @@ func (t *toward) serve(x *edge.Exchange, a *arm, script string) error {
 	if t.rewrite == nil {
 		return a.serve(x, script)
 	}
-	authority := x.Request.Authority
-	was, err := t.ask(x)
+	was, err := t.ask(x, a)
 	if err != nil {
 		return err
-	}
-	if a.function != nil && x.Request.Authority == "" {
-		x.Request.Authority = authority // it has no endpoint that could be asked for
 	}
 	err = a.serve(x, script)
 	t.rewrite.Answer(x, &was)
 	return err
 }
 
-// ask rewrites the request.
-func (t *toward) ask(x *edge.Exchange) (route.Asked, error) {
+// ask makes of the request what a is asked.
+func (t *toward) ask(x *edge.Exchange, a *arm) (route.Asked, error) {
 	var captures route.Captures
 	if t.match != nil {
 		path, err := canonicalPath(x)
@@ -86,5 +82,10 @@ func (t *toward) ask(x *edge.Exchange) (route.Asked, error) {
 		}
 		t.match.Lookup(&x.Request, path.String(), &captures)
 	}
-	return t.rewrite.Request(x, &captures)
+	authority := x.Request.Authority
+	was, err := t.rewrite.Request(x, &captures)
+	if a.function != nil && x.Request.Authority == "" {
+		x.Request.Authority = authority // it has no endpoint that could be asked for
+	}
+	return was, err
 }
