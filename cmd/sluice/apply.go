@@ -25,7 +25,7 @@ touched.`,
   sluice apply sluice.yaml
   sluice apply --write                 fold what the API has changed into files`,
 		Args:              positional,
-		ValidArgsFunction: g.complete(config1("yaml", "yml")),
+		ValidArgsFunction: g.complete(firstFile("yaml", "yml")),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && !write {
 				return usagef("name the file that is to be put in force, or say --write to write what is in force to its files")
@@ -59,8 +59,11 @@ func (g *globals) applyFile(cmd *cobra.Command, c *api.Client, path string, dry,
 	if err != nil {
 		return err
 	}
-	check, err := g.checkText(cmd, c, b)
+	check, err := c.CheckConfig(cmd.Context(), b)
 	if err != nil {
+		return err
+	}
+	if err := g.judge(cmd, check, check); err != nil {
 		return err
 	}
 	change := api.Change{DryRun: dry, IfMatch: before.ETag}

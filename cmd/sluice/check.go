@@ -23,7 +23,7 @@ exit code is 2 if there are errors, and with --strict if there are warnings.`,
   sluice check sluice.yaml --strict
   sluice check sluice.yaml -o json`,
 		Args:              positional,
-		ValidArgsFunction: g.complete(config1("yaml", "yml")),
+		ValidArgsFunction: g.complete(firstFile("yaml", "yml")),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			given := ""
 			if len(args) > 0 {

@@ -23,10 +23,10 @@ type candidates struct {
 	ext  []string
 }
 
-func first(l lister) candidates        { return candidates{list: l} }
-func every(l lister) candidates        { return candidates{at: -1, list: l} }
-func files(ext ...string) candidates   { return candidates{at: 1, ext: ext} }
-func config1(ext ...string) candidates { return candidates{at: 0, ext: ext} }
+func first(l lister) candidates           { return candidates{list: l} }
+func every(l lister) candidates           { return candidates{at: -1, list: l} }
+func secondFile(ext ...string) candidates { return candidates{at: 1, ext: ext} }
+func firstFile(ext ...string) candidates  { return candidates{at: 0, ext: ext} }
 
 // complete returns a function that completes arguments. It is quick, and says
 // nothing where the proxy does not run.

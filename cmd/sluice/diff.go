@@ -34,7 +34,7 @@ takes it.`,
 		Example: `  sluice diff
   sluice diff sluice.yaml`,
 		Args:              positional,
-		ValidArgsFunction: g.complete(config1("yaml", "yml")),
+		ValidArgsFunction: g.complete(firstFile("yaml", "yml")),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var d difference
 			err := g.ask(func(c *api.Client) (err error) {
@@ -98,24 +98,30 @@ func (g *globals) diffFile(cmd *cobra.Command, c *api.Client, path string) (diff
 	if err != nil {
 		return difference{}, err
 	}
-	check, err := g.checkText(cmd, c, b)
-	return difference{Differs: check.Diff != "", Diff: check.Diff, Problems: check.Problems}, err
+	check, err := c.CheckConfig(cmd.Context(), b)
+	d := difference{Differs: check.Diff != "", Diff: check.Diff, Problems: check.Problems}
+	if err == nil {
+		err = g.judge(cmd, check, d)
+	}
+	return d, err
 }
 
-// checkText asks the running proxy about a configuration, and prints what it has to
-// say. One that is wrong is an error.
-func (g *globals) checkText(cmd *cobra.Command, c *api.Client, b []byte) (api.Check, error) {
-	check, err := c.CheckConfig(cmd.Context(), b)
-	if err != nil {
-		return check, err
-	}
-	if !check.Right {
-		return check, &exitError{exitUsage, &api.Problem{Detail: "the configuration has errors", Problems: check.Problems}}
-	}
-	if g.output == "table" { // for programs they are in the answer
+// judge tells what the running proxy has to say of a configuration: that it is wrong
+// is an error. Programs, for which the answer is v, get that all the same.
+func (g *globals) judge(cmd *cobra.Command, check api.Check, v any) error {
+	switch {
+	case check.Right && g.output == "table":
 		warn(cmd, check.Problems)
+	case check.Right:
+	case g.output == "table":
+		return &exitError{exitUsage, &api.Problem{Detail: errConfig.Error(), Problems: check.Problems}}
+	default:
+		if err := g.print(cmd.OutOrStdout(), v); err != nil {
+			return err
+		}
+		return errConfig
 	}
-	return check, nil
+	return nil
 }
 
 // maxConfig bounds a configuration that is sent, in bytes.

@@ -51,7 +51,7 @@ configuration file stays as it is, and sluice diff shows the difference.`,
   sluice filter push auth auth.wasm --on 'example.com/api/*' --config @auth.json
   sluice filter push auth auth.wasm --dry-run`,
 		Args:              positional,
-		ValidArgsFunction: g.complete(first(k.names), files("wasm")),
+		ValidArgsFunction: g.complete(first(k.names), secondFile("wasm")),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if use.Config, err = valueOf("config", use.Config, maxModuleConfig); err != nil {
 				return err

@@ -52,7 +52,7 @@ one; the configuration file stays as it is, and sluice diff shows the difference
   sluice fn push hello hello.wasm --route example.com/hello
   sluice fn push hello hello.wasm --dry-run`,
 		Args:              positional,
-		ValidArgsFunction: g.complete(first(k.names), files("wasm")),
+		ValidArgsFunction: g.complete(first(k.names), secondFile("wasm")),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return k.runPush(g, cmd, args[0], args[1], use)
 		},

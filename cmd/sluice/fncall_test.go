@@ -87,6 +87,17 @@ func TestReachable(t *testing.T) {
 	}
 }
 
+func FuzzParseLine(f *testing.F) {
+	f.Add("2026-03-01T11:59:00.000000005Z v3 01JX a  b")
+	f.Add("(3 lines were missed)")
+	f.Fuzz(func(t *testing.T, s string) {
+		l := parseLine(s)
+		if !strings.HasSuffix(s, l.Text) || l.Time.IsZero() && l.Text != s && l.Request == "" {
+			t.Errorf("%q: got %v", s, l)
+		}
+	})
+}
+
 func TestParseLine(t *testing.T) {
 	f := func(s string, want logLine) {
 		t.Helper()

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,21 +15,10 @@ import (
 	"github.com/sluice-edge/sluice/cmd/sluice/internal/text"
 )
 
-// own returns the commands that are ours.
-func own(root *cobra.Command) []*cobra.Command {
-	var all []*cobra.Command
-	for _, c := range visible(root) {
-		if !strings.HasPrefix(c.CommandPath(), "sluice completion") {
-			all = append(all, c)
-		}
-	}
-	return all
-}
-
 // Every command says what it does and has examples, and each example is a command
 // line that is understood.
 func TestExamples(t *testing.T) {
-	for _, c := range own(newRoot()) {
+	for _, c := range visible(newRoot()) {
 		if c.Short == "" || c.Long == "" || c.Example == "" {
 			t.Errorf("%s: want a short text, a long one, and examples", c.CommandPath())
 		}
@@ -56,12 +44,9 @@ func parses(line string) error {
 		line = line[:i]
 	}
 	line, _, _ = strings.Cut(line, "  ")
-	words, err := exec.Command("sh", "-c", "printf '%s\\n' "+line).Output()
-	if err != nil {
-		return err
-	}
+	line, _, _ = strings.Cut(line, " >") // where the output goes
 	root := newRoot()
-	cmd, args, err := root.Find(strings.Split(strings.TrimSuffix(string(words), "\n"), "\n"))
+	cmd, args, err := root.Find(splitWords(line))
 	if err != nil {
 		return err
 	}
@@ -74,11 +59,33 @@ func parses(line string) error {
 	return cmd.ValidateArgs(cmd.Flags().Args())
 }
 
+// splitWords returns the words of a command line, which may stand in quotes.
+func splitWords(line string) []string {
+	var words []string
+	word, quote, begun := "", rune(0), false
+	for _, r := range line + " " {
+		switch {
+		case r == quote:
+			quote = 0
+		case quote == 0 && (r == '\'' || r == '"'):
+			quote, begun = r, true
+		case quote == 0 && r == ' ':
+			if begun {
+				words = append(words, word)
+			}
+			word, begun = "", false
+		default:
+			word, begun = word+string(r), true
+		}
+	}
+	return words
+}
+
 // The help of every command fits the terminal; that of some is in testdata/help.
 func TestHelp(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	t.Setenv("NO_COLOR", "")
-	for _, c := range own(newRoot()) {
+	for _, c := range visible(newRoot()) {
 		path := strings.Fields(c.CommandPath())[1:]
 		for _, columns := range []int{80, 200} {
 			out := sluiceAt(t, columns, append(path, "--help")...)
@@ -132,7 +139,7 @@ file; ` + "`NO_COLOR`" + ` takes colours away, as does ` + "`TERM=dumb`" + `, an
 		}
 	}
 	table("Flags of every command", flagRows(root.PersistentFlags()))
-	for _, c := range own(root) {
+	for _, c := range visible(root) {
 		fmt.Fprintf(&b, "\n## %s\n\n", c.CommandPath())
 		for _, line := range paragraphs(c.Long, 120) {
 			b.WriteString(line + "\n")
@@ -173,7 +180,7 @@ func TestMan(t *testing.T) {
 	if out := sluice(t, "man", dir); !strings.Contains(out, "exit 0") {
 		t.Fatal(out)
 	}
-	for _, c := range own(newRoot()) {
+	for _, c := range visible(newRoot()) {
 		name := strings.ReplaceAll(c.CommandPath(), " ", "-") + ".1"
 		page, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {

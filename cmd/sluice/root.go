@@ -74,9 +74,9 @@ reach, 4 a check found something.`,
 	group("configure", "Configure", newCheck(g), newExplain(g), newDiff(g), newApply(g), newHistory(g), newRollback(g), newSplit(g))
 	group("modules", "Modules", newFilter(g), newFn(g))
 	group("watch", "Watch", newStatus(g), newRoutes(g), newFetch(g))
-	group("other", "Other", newMan(g), newVersion(g))
-	root.SetHelpCommandGroupID("other")
-	root.SetCompletionCommandGroupID("other")
+	group("other", "Other", newCompletion(), newMan(g), newVersion(g))
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetHelpCommand(newHelp())
 	return root
 }
 
