@@ -3,100 +3,160 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/edgetest"
 )
 
-// TestTutorial does what docs/tutorial.md says, and sees what it shows.
+// The pages of docs that tell what to do say what is so: their blocks are taken in
+// their order, as a reader would.
 //
-// The page's blocks are taken in their order. One of sh is run; sluice demo and
-// sluice run go on, in a terminal of their own, until the next. One of text is all
-// that the block before has printed, and one of log is a line that comes in the
-// terminal of sluice. In both, ... stands for anything, and figures that are never
-// the same twice are not compared.
-func TestTutorial(t *testing.T) {
-	for _, tool := range []string{"curl", "sh"} {
+//   - sh is run, in a second terminal. sluice demo and sluice run, which stand alone,
+//     go on in the first, until the next.
+//   - text is all that the block before has printed.
+//   - log is a line that comes in the first terminal.
+//   - yaml is a configuration, which becomes sluice.yaml as long as sluice does not
+//     run.
+//   - Others are not for a shell, or not for this machine.
+//
+// In text and log, ... stands for anything, and figures that are never the same twice
+// are not compared.
+func TestPages(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/how-to/*.md")
+	if err != nil || len(pages) < 10 {
+		t.Fatal(len(pages), err)
+	}
+	bin := filepath.Dir(build(t))
+	for _, page := range append(pages, "../../docs/tutorial.md") {
+		t.Run(strings.TrimSuffix(filepath.Base(page), ".md"), func(t *testing.T) { follow(t, page, bin) })
+	}
+}
+
+func follow(t *testing.T, path, bin string) {
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	needed := []string{"curl", "sh"}
+	if strings.Contains(string(page), "clang") && strings.Contains(string(page), "--lang c\n") {
+		needed = append(needed, "clang", "wasm-ld")
+	}
+	for _, tool := range needed {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skip("needs " + tool)
 		}
 	}
-	page, err := os.ReadFile("../../docs/tutorial.md")
-	if err != nil {
-		t.Fatal(err)
+	if strings.Contains(string(page), "go install") {
+		bin = "" // it makes its own
 	}
-	r := newReader(t)
-	blocks := regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$").FindAllStringSubmatch(string(page), -1)
-	ran := 0
-	for _, b := range blocks {
+	r := newReader(t, bin)
+	for _, b := range regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$").FindAllStringSubmatch(string(page), -1) {
 		switch kind, text := b[1], b[2]; kind {
 		case "sh":
 			r.run(text)
-			ran++
 		case "text":
 			r.sees(text)
 		case "log":
 			r.logs(text)
+		case "yaml":
+			r.configures(text)
+		case "", "c", "conf", "console", "go", "ini", "rules":
 		default:
-			t.Errorf("a block of %q is neither sh, text nor log:\n%s", kind, text)
+			t.Errorf("a block of %q is none that this test knows:\n%s", kind, text)
 		}
 		if t.Failed() {
 			t.FailNow() // what follows builds on it
 		}
 	}
-	if ran < 20 {
-		t.Errorf("only %d blocks were run", ran)
-	}
 }
 
-// reader is somebody who follows the tutorial.
+// reader is somebody who follows a page.
 type reader struct {
 	t       *testing.T
 	dir     string // where the second terminal is
 	env     []string
-	ports   *strings.Replacer // the page's for those that are free
-	back    *strings.Replacer // and the other way
-	printed string            // by the last command
+	ports   func(string) string // the page's, made free ones
+	back    func(string) string // and the other way
+	printed string              // by the last command
 
 	sluice *exec.Cmd // in the foreground of the first terminal; nil: not running
 	first  *terminal
+	ended  error // valid once first.closed is closed
 }
 
-func newReader(t *testing.T) *reader {
+// newReader returns a reader who has the binary in bin, and two applications that
+// say who they are and what they got; or who has nothing, and makes all of it.
+func newReader(t *testing.T, bin string) *reader {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	home := t.TempDir()
-	bin := filepath.Join(home, "bin")
 	r := &reader{t: t, dir: home}
-	to := []string{"git clone https://github.com/sluice-edge/sluice", "ln -s " + root + " sluice"}
-	var from []string
-	for _, port := range []string{"127.0.0.1:8080", "127.0.0.1:8443", "127.0.0.1:2024", "127.0.0.1:3000", "127.0.0.1:3001"} {
-		address := free(t)
+	free, standing := make(map[string]string), make(map[string]string)
+	for _, port := range []string{"2024", "2025", "3000", "3001", "8080", "8081", "8443"} {
+		address := freeOf(t, bin != "" && strings.HasPrefix(port, "300"), map[string]string{"3000": "app", "3001": "app-next"}[port])
 		_, p, _ := strings.Cut(address, ":")
-		_, standing, _ := strings.Cut(port, ":")
-		to = append(to, ":"+standing, ":"+p)
-		from = append(from, ":"+p, ":"+standing)
+		free[port], standing[p] = p, port
 	}
-	r.ports, r.back = strings.NewReplacer(to...), strings.NewReplacer(from...)
-	r.env = append(os.Environ(), "HOME="+home, "GOBIN="+bin, "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"),
-		"TMPDIR="+home, "SLUICE_ADMIN="+r.ports.Replace("127.0.0.1:2024"), "GOFLAGS=-buildvcs=false", "LC_ALL=C",
-		"GOPATH="+goEnv(t, "GOPATH"), "GOCACHE="+goEnv(t, "GOCACHE"), "GOMODCACHE="+goEnv(t, "GOMODCACHE"), "GOWORK=off", "NO_COLOR=1")
+	r.ports, r.back = portMap(free), portMap(standing)
+	if bin == "" {
+		bin = filepath.Join(home, "bin")
+	} else {
+		for _, module := range []string{"headers", "hello"} {
+			b, err := os.ReadFile(filepath.Join(root, "examples", module, module+".wasm"))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(home, module+".wasm"), b, 0o644)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	r.env = append(os.Environ(), "HOME="+home, "XDG_STATE_HOME="+filepath.Join(home, "state"), "GOBIN="+bin,
+		"PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "TMPDIR="+home, "SOURCE="+root,
+		"SLUICE_ADMIN="+r.ports("127.0.0.1:2024"), "GOFLAGS=-buildvcs=false", "LC_ALL=C", "NO_COLOR=1",
+		"GOPATH="+goEnv(t, "GOPATH"), "GOCACHE="+goEnv(t, "GOCACHE"), "GOMODCACHE="+goEnv(t, "GOMODCACHE"), "GOWORK=off")
 	// On a terminal curl shows no progress.
 	if err := os.WriteFile(filepath.Join(home, ".curlrc"), []byte("no-progress-meter\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.stop)
 	return r
+}
+
+// freeOf returns an address that was free a moment ago, or that of an application.
+func freeOf(t *testing.T, app bool, name string) string {
+	if !app {
+		return free(t)
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s got %s\n", name, r.RequestURI)
+	}))
+	t.Cleanup(s.Close)
+	return s.Listener.Addr().String()
+}
+
+// portMap returns what puts ports in the place of others, in addresses and in names
+// that are made of them.
+func portMap(ports map[string]string) func(string) string {
+	re := regexp.MustCompile(`[:-](` + strings.Join(slices.Collect(maps.Keys(ports)), "|") + `)\b`)
+	return func(s string) string {
+		return re.ReplaceAllStringFunc(s, func(found string) string { return found[:1] + ports[found[1:]] })
+	}
 }
 
 func goEnv(t *testing.T, name string) string {
@@ -111,12 +171,28 @@ func goEnv(t *testing.T, name string) string {
 // run runs a block of commands.
 func (r *reader) run(text string) {
 	r.t.Helper()
-	text = r.ports.Replace(text)
+	text = r.ports(text)
+	// What the page clones is what is tested.
+	text = strings.ReplaceAll(text, "git clone https://github.com/sluice-edge/sluice", `ln -s "$SOURCE" sluice`)
 	switch command, _, _ := strings.Cut(strings.TrimSpace(text), " #"); command {
 	case "sluice demo":
-		r.serve("Ctrl-C stops it", "demo", "--http", r.ports.Replace("127.0.0.1:8080"), "--https", r.ports.Replace("127.0.0.1:8443"), "--admin", r.ports.Replace("127.0.0.1:2024"))
+		r.serve("Ctrl-C stops it", "demo", "--http", r.ports("127.0.0.1:8080"), "--https", r.ports("127.0.0.1:8443"), "--admin", r.ports("127.0.0.1:2024"))
 		return
 	case "sluice run":
+		path := filepath.Join(r.dir, "sluice.yaml")
+		b, err := os.ReadFile(path)
+		if err != nil {
+			r.t.Error(err)
+			return
+		}
+		text := r.ports(string(b)) // a project's, for instance
+		if !strings.Contains(text, "admin:") {
+			text += r.ports("admin: { listen: \"127.0.0.1:2024\" }\n")
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			r.t.Error(err)
+			return
+		}
 		r.serve("msg=serving", "run")
 		return
 	}
@@ -136,17 +212,36 @@ func (r *reader) run(text string) {
 	}
 }
 
+// configures takes a configuration.
+func (r *reader) configures(text string) {
+	r.t.Helper()
+	text = r.ports(text)
+	set := func(string) (string, bool) { return "set", true }
+	if _, problems := config.Parse(filepath.Join(r.dir, "sluice.yaml"), []byte(text), config.Options{Env: set}); problems.Failed() {
+		r.t.Errorf("%v\n%s", problems.Err(), text)
+	}
+	if r.sluice == nil {
+		if err := os.WriteFile(filepath.Join(r.dir, "sluice.yaml"), []byte(text), 0o644); err != nil {
+			r.t.Error(err)
+		}
+	}
+}
+
 // serve starts sluice in the first terminal, in place of the one that was there.
 func (r *reader) serve(ready string, args ...string) {
 	r.t.Helper()
 	r.stop()
-	r.first = &terminal{more: make(chan struct{})}
+	r.first = &terminal{more: make(chan struct{}), closed: make(chan struct{})}
 	cmd := exec.Command("sh", append([]string{"-c", `exec sluice "$@"`, "sh"}, args...)...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = r.dir, r.env, r.first, r.first
 	if err := cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
 	r.sluice = cmd
+	go func() {
+		r.ended = cmd.Wait()
+		close(r.first.closed)
+	}()
 	r.first.wait(func(line string) bool { return strings.Contains(line, ready) })
 	r.printed = r.first.String()
 }
@@ -157,8 +252,8 @@ func (r *reader) stop() {
 		return
 	}
 	r.sluice.Process.Signal(syscall.SIGINT) // an error says that it has ended by itself
-	if err := r.sluice.Wait(); err != nil {
-		r.t.Errorf("sluice ended with %v:\n%s", err, r.first)
+	if <-r.first.closed; r.ended != nil {
+		r.t.Errorf("sluice ended with %v:\n%s", r.ended, r.first)
 	}
 	r.sluice = nil
 }
@@ -166,9 +261,9 @@ func (r *reader) stop() {
 // sees wants text to be what was printed.
 func (r *reader) sees(text string) {
 	r.t.Helper()
-	want, got := strings.Split(steady(text), "\n"), strings.Split(steady(r.back.Replace(r.printed)), "\n")
+	want, got := strings.Split(steady(text), "\n"), strings.Split(steady(r.back(r.printed)), "\n")
 	if !alike(want, got) {
-		r.t.Errorf("the page shows\n%s\nand this is printed:\n%s", text, r.back.Replace(r.printed))
+		r.t.Errorf("the page shows\n%s\nand this is printed:\n%s", text, r.back(r.printed))
 	}
 }
 
@@ -177,7 +272,7 @@ func (r *reader) sees(text string) {
 func (r *reader) logs(text string) {
 	r.t.Helper()
 	want := steady(text)
-	if !r.first.wait(func(line string) bool { return like(want, steady(r.back.Replace(line))) }) {
+	if !r.first.wait(func(line string) bool { return like(want, steady(r.back(line))) }) {
 		r.t.Errorf("the page shows\n%s\nand this is in the first terminal:\n%s", text, r.first)
 	}
 }
@@ -188,6 +283,8 @@ type terminal struct {
 	all  string
 	seen int           // bytes of all that nobody waits for any more
 	more chan struct{} // closed at the next Write
+
+	closed chan struct{} // closed when nothing more comes
 }
 
 func (m *terminal) Write(p []byte) (int, error) {
@@ -223,6 +320,8 @@ func (m *terminal) wait(is func(line string) bool) bool {
 		m.mu.Unlock()
 		select {
 		case <-more:
+		case <-m.closed:
+			return false
 		case <-patience.C:
 			return false
 		}
@@ -271,6 +370,7 @@ var changing = []struct {
 	as string
 }{
 	{regexp.MustCompile(`[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT`), "DATE"},
+	{regexp.MustCompile(`\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000`), "COMMON"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`), "TIME"},
 	{regexp.MustCompile(`\b[0-9a-f]{12,64}\b`), "HEX"},
 	{regexp.MustCompile(`\b\d+(\.\d+)? ?(ns|us|ms|s|m|h|d)\b`), "DURATION"},
@@ -293,7 +393,7 @@ func steady(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-// The test of the tutorial tells what is the same from what is not.
+// The test of the pages tells what is the same from what is not.
 func TestAlike(t *testing.T) {
 	f := func(want, got string, same bool) {
 		t.Helper()
