@@ -197,7 +197,7 @@ func ParseHead(text []byte, scheme string, cfg Config, req *edge.Request) error 
 	h := head{scheme: scheme}
 	err := error(errHeadTooLarge)
 	if len(text) <= full.HeaderBytes {
-		err = h.parseRequest(text[:len(text)-2], req, full)
+		err = h.parseRequest(bytes.TrimSuffix(text, []byte("\r\n")), req, full)
 	}
 	if refused, ok := errors.AsType[*refusal](err); ok {
 		return refused.answer(text, full)
