@@ -198,6 +198,18 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
+func TestHost(t *testing.T) {
+	for addr, want := range map[string]string{"": "127.0.0.1", "[::1]:80": "::1", "https://example.org:8443/x": "example.org", "unix:/run/sluice.sock": "127.0.0.1"} {
+		c, err := NewClient(addr, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Host(); got != want {
+			t.Errorf("%q: got %q, want %q", addr, got, want)
+		}
+	}
+}
+
 func TestUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", path)

@@ -109,6 +109,18 @@ func TestFetch(t *testing.T) {
 	f(fetch.Options{URL: secure.URL + "/a", Proto: fetch.HTTP2}, "HTTP/2 418 I'm a teapot", `HTTP/2.0 GET /a 0 "" "sluice-fetch"`)
 	h3 := strings.TrimPrefix(secure.URL, "https://")
 	f(fetch.Options{URL: h3 + "/a", Proto: fetch.HTTP3}, "HTTP/3 418 I'm a teapot", `HTTP/3.0 GET /a -1 "" "sluice-fetch"`)
+	// Another address than that of the URL, whose name the certificate is for.
+	for proto, name := range map[fetch.Proto]string{fetch.HTTP1: "HTTP/1.1", fetch.HTTP2: "HTTP/2", fetch.HTTP3: "HTTP/3"} {
+		var info bytes.Buffer
+		o := fetch.Options{URL: "https://example.com/a", Dial: h3, Proto: proto, RootCAs: roots(secure), Show: true}
+		if err := fetch.Fetch(t.Context(), o, io.Discard, &info); err != nil || !strings.HasPrefix(info.String(), name+" 418") || !strings.Contains(info.String(), "X-Host: example.com\n") {
+			t.Errorf("%s: got %v, %q", proto, err, info.String())
+		}
+		o.Dial = "127.0.0.1:1"
+		if err := fetch.Fetch(t.Context(), o, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "127.0.0.1:1") {
+			t.Errorf("%s: got %v, want the address that was asked", proto, err)
+		}
+	}
 	// Content, method, fields, what is shown.
 	file := filepath.Join(t.TempDir(), "content")
 	if err := os.WriteFile(file, []byte("from a file"), 0o600); err != nil {
