@@ -291,6 +291,24 @@ func (s *Store) before(name string) (Version, error) {
 func (s *Store) Back(name string) (Version, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.back(name)
+}
+
+// Retract is Back if this version is the current one, and does nothing if it is not:
+// for who has made it so, and finds that nothing comes of it. The first version of a
+// name stays.
+func (s *Store) Retract(name string, number int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r, ok := s.names[name]; !ok || r.Current != number || len(r.Past) == 0 {
+		return nil
+	}
+	_, err := s.back(name)
+	return err
+}
+
+// back is Back. s.mu is held.
+func (s *Store) back(name string) (Version, error) {
 	v, err := s.before(name)
 	if err != nil {
 		return Version{}, err

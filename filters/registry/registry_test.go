@@ -236,6 +236,32 @@ func TestBack(t *testing.T) {
 	}
 }
 
+// TestRetract goes back from a version, unless somebody has put another in its place.
+func TestRetract(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Config{})
+	retract := func(number, want int) {
+		t.Helper()
+		if err := s.Retract("a", number); err != nil {
+			t.Error(err)
+		}
+		if v, _ := s.Current("a"); v.Number != want {
+			t.Errorf("current is %d, want %d", v.Number, want)
+		}
+	}
+	retract(1, 0)
+	put(t, s, "a", "1")
+	retract(1, 1)
+	put(t, s, "a", "2")
+	put(t, s, "a", "3")
+	retract(2, 3)
+	retract(3, 2)
+	s = open(t, dir, Config{})
+	retract(3, 2)
+	put(t, s, "a", "1")
+	retract(1, 2)
+}
+
 func TestTry(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Config{Size: 8})
