@@ -17,25 +17,50 @@ type change struct {
 	changed  bool // anything at all
 	file     *config.File
 	overlays []overlay
-	from     string // ETag of what it was made from
 }
 
-// plan returns the change that edit makes of the overlays. It is given what is in
-// force. What comes out wrong is a Problem, and nothing is changed yet.
-func (s *Server) plan(edit func(file *config.File, all []overlay) ([]overlay, error)) (*change, error) {
+// edit changes overlays. It is given what is in force, and a list of its own whose
+// values are not. s.mu is held.
+type edit func(file *config.File, all []overlay) ([]overlay, error)
+
+// change makes a change and puts it in force, or only says what would be if how says
+// so. What comes out wrong is a Problem, and changes nothing.
+func (s *Server) change(how api.Change, cause string, e edit) (*change, error) {
 	s.mu.Lock()
-	base, overlays, file := s.base, s.overlays, s.snapshot.Load().file
-	s.mu.Unlock()
-	next, err := edit(file, slices.Clone(overlays))
+	defer s.mu.Unlock()
+	if now := s.ETag(); how.IfMatch != "" && how.IfMatch != "*" && how.IfMatch != now {
+		// RFC 9110, section 13.1.1.
+		return nil, &api.Problem{Title: "the configuration has changed", Status: http.StatusPreconditionFailed, Detail: "somebody was faster: what is in force has the ETag " + now, Hint: "look at it again"}
+	}
+	c, err := s.plan(e)
+	if err != nil || how.DryRun || !c.changed {
+		return c, err
+	}
+	problems, err := s.apply(c.file, s.base, c.overlays, cause)
+	if err == nil {
+		err = problems.Err()
+	}
+	if err == nil {
+		return c, nil
+	}
+	p := problemOf(err)
+	p.Status, p.Title = http.StatusUnprocessableEntity, "the configuration cannot be put in force; the one before goes on"
+	return nil, p
+}
+
+// plan returns the change that e makes. s.mu is held.
+func (s *Server) plan(e edit) (*change, error) {
+	file := s.snapshot.Load().file
+	next, err := e(file, slices.Clone(s.overlays))
 	if err != nil {
 		return nil, err
 	}
-	c := &change{file: file, overlays: next, from: etag(file.Texts())}
-	texts, err := folded(base, next)
+	c := &change{file: file, overlays: next}
+	texts, err := folded(s.base, next)
 	if err != nil {
 		return nil, &api.Problem{Title: "the file cannot be edited", Status: http.StatusUnprocessableEntity, Detail: err.Error(), Hint: "change the file itself"}
 	}
-	if etag(texts) == c.from && len(next) == len(overlays) {
+	if etag(texts) == s.ETag() && sameOverlays(next, s.overlays) {
 		return c, nil
 	}
 	c.changed = true
@@ -48,54 +73,12 @@ func (s *Server) plan(edit func(file *config.File, all []overlay) ([]overlay, er
 	return c, nil
 }
 
-// errFaster is the problem of a change to what somebody else has changed meanwhile
-// (RFC 9110, section 13.1.1).
-func errFaster(now string) error {
-	return &api.Problem{Title: "the configuration has changed", Status: http.StatusPreconditionFailed, Detail: "somebody was faster: what is in force has the ETag " + now, Hint: "look at it again"}
-}
-
-// commit puts a change in force, unless somebody was faster.
-func (s *Server) commit(c *change, cause string) error {
-	if !c.changed {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now := etag(s.snapshot.Load().file.Texts()); now != c.from {
-		return errFaster(now)
-	}
-	problems, err := s.apply(c.file, s.base, c.overlays, cause)
-	if err == nil {
-		err = problems.Err()
-	}
-	if err == nil {
-		return nil
-	}
-	p := problemOf(err)
-	p.Status, p.Title = http.StatusUnprocessableEntity, "the configuration cannot be put in force; the one before goes on"
-	return p
-}
-
-// matches checks the condition of a change (RFC 9110, section 13.1.1).
-func (s *Server) matches(ifMatch string) error {
-	if ifMatch == "" || ifMatch == "*" {
-		return nil
-	}
-	if now := s.ETag(); ifMatch != now {
-		return errFaster(now)
-	}
-	return nil
-}
-
 // ETag returns what stands for the configuration in force.
 func (s *Server) ETag() string { return etag(s.snapshot.Load().file.Texts()) }
 
-// newOverlay completes an overlay of what the files say now.
+// newOverlay completes an overlay of what the files say now. s.mu is held.
 func (s *Server) newOverlay(o overlay) overlay {
-	s.mu.Lock()
-	base := s.base
-	s.mu.Unlock()
-	o.Base, o.Since = o.digest(base), time.Now().UTC().Round(time.Second)
+	o.Base, o.Since = o.digest(s.base), time.Now().UTC().Round(time.Second)
 	return o
 }
 
@@ -222,25 +205,14 @@ func (s *Server) SetConfig(text []byte, how api.Change) (api.Configuration, erro
 
 // setTexts puts a whole configuration in force.
 func (s *Server) setTexts(texts []config.Text, how api.Change, cause string) (api.Configuration, error) {
-	if err := s.matches(how.IfMatch); err != nil {
-		return api.Configuration{}, err
-	}
-	c, err := s.plan(func(_ *config.File, all []overlay) ([]overlay, error) {
-		s.mu.Lock()
-		same := etag(s.base) == etag(texts)
-		s.mu.Unlock()
-		if same {
+	_, err := s.change(how, cause, func(_ *config.File, all []overlay) ([]overlay, error) {
+		if etag(s.base) == etag(texts) {
 			return nil, nil // what the files say
 		}
 		return with(all, s.newOverlay(overlay{Kind: "file", Texts: texts})), nil
 	})
 	if err != nil {
 		return api.Configuration{}, err
-	}
-	if !how.DryRun {
-		if err := s.commit(c, cause); err != nil {
-			return api.Configuration{}, err
-		}
 	}
 	return s.Configuration()
 }

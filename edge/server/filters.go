@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -107,7 +108,8 @@ func (s *Server) loadFilter(c *config.Filter, v registry.Version) (*version[*htt
 // checked, makes it live, and puts it to use as use says. created is false if the
 // filter had that very module before.
 func (s *Server) PushFilter(ctx context.Context, name string, module io.Reader, use api.Use) (v api.ModuleVersion, created bool, err error) {
-	change, err := s.useFilter(name, use)
+	to := s.useFilter(name, use)
+	change, err := s.change(api.Change{DryRun: true}, "", to)
 	if err != nil {
 		return v, false, err
 	}
@@ -137,14 +139,16 @@ func (s *Server) PushFilter(ctx context.Context, name string, module io.Reader, 
 		}
 		stored.ABI = httpWasm
 	} else {
+		before, _ := s.filters.Current(name)
 		if stored, created, err = s.filters.Put(name, registry.API, module, check); err != nil {
 			return v, false, s.filters.problem(name, err)
 		}
-		if err = s.commit(change, "filter "+name+" pushed"); err == nil {
+		if change, err = s.change(api.Change{}, "filter "+name+" pushed", to); err == nil {
 			live, err = s.deployFilter(name)
 		}
 		if err != nil {
-			return v, false, fmt.Errorf("version %d is stored, but not in use: %w", stored.Number, err)
+			err = fmt.Errorf("version %d is stored, but not in use: %w", stored.Number, err)
+			return v, false, errors.Join(err, s.filters.retract(name, before, stored))
 		}
 	}
 	v = s.filters.describe(name, stored, live != 0 && stored.Number == live)
@@ -221,7 +225,8 @@ func (s *Server) RollBackFilter(name string, dry bool) (api.ModuleVersion, error
 // RemoveFilter removes what was uploaded for a filter, and what the API has changed
 // for its sake. If the file has the filter, the module that it names is live again.
 func (s *Server) RemoveFilter(name string, dry bool) error {
-	change, err := s.withoutFilter(name)
+	drop := s.dropFilter(name)
+	change, err := s.change(api.Change{DryRun: true}, "", drop)
 	if err != nil {
 		return err
 	}
@@ -231,10 +236,13 @@ func (s *Server) RemoveFilter(name string, dry bool) error {
 	if c := change.file.Filter(name); c != nil && c.Wasm == "" {
 		return s.filters.inUse(name)
 	}
+	if routes := filterPins(change.file, name); len(routes) > 0 {
+		return s.filters.pinned(name, routes)
+	}
 	if dry {
 		return nil
 	}
-	if err := s.commit(change, "filter "+name+" removed"); err != nil {
+	if _, err := s.change(api.Change{}, "filter "+name+" removed", drop); err != nil {
 		return err
 	}
 	if err := s.filters.Remove(name); err != nil {
@@ -244,7 +252,14 @@ func (s *Server) RemoveFilter(name string, dry bool) error {
 	if c == nil || c.Wasm == "" {
 		return nil
 	}
-	if _, err := s.filters.seed(name, c.Wasm, func([]byte) (string, error) { return httpWasm, nil }); err != nil {
+	check := func(binary []byte) (string, error) {
+		m, err := s.checkFilter(context.Background(), binary, c)
+		if err == nil {
+			m.Close()
+		}
+		return httpWasm, err
+	}
+	if _, err := s.filters.seed(name, c.Wasm, check); err != nil {
 		return fmt.Errorf("filter %q goes on as it is: %w", name, err)
 	}
 	_, err = s.deployFilter(name)
@@ -315,6 +330,16 @@ func (s *Server) describeFilter(name string) api.Filter {
 
 // filterRoutes returns the routes that a filter runs on, as site/route.
 func filterRoutes(file *config.File, name string) []string {
+	return routesWith(file, func(u config.FilterUse) bool { return u.Name == name })
+}
+
+// filterPins returns those that are pinned to one of its versions.
+func filterPins(file *config.File, name string) []string {
+	return routesWith(file, func(u config.FilterUse) bool { return u.Name == name && u.Version != 0 })
+}
+
+// routesWith returns the routes that run a filter of which it is true.
+func routesWith(file *config.File, is func(config.FilterUse) bool) []string {
 	routes := []string{}
 	for i := range file.Sites {
 		st := &file.Sites[i]
@@ -323,7 +348,7 @@ func filterRoutes(file *config.File, name string) []string {
 			if r.Redirect != nil || r.Respond != nil {
 				continue // answered before its filters
 			}
-			if slices.ContainsFunc(r.Filters, func(u config.FilterUse) bool { return u.Name == name }) {
+			if slices.ContainsFunc(r.Filters, is) {
 				routes = append(routes, fullName(st.Name, r.Name))
 			}
 		}

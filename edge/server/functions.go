@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -114,7 +115,8 @@ func (s *Server) loadFunction(f *function, v registry.Version) (*version[*fn.Fun
 // checked, makes it live, and puts it to use as use says. created is false if the
 // function had that very module before.
 func (s *Server) PushFunction(ctx context.Context, name string, module io.Reader, use api.Use) (v api.ModuleVersion, created bool, err error) {
-	change, err := s.useFunction(name, use)
+	to := s.useFunction(name, use)
+	change, err := s.change(api.Change{DryRun: true}, "", to)
 	if err != nil {
 		return v, false, err
 	}
@@ -145,14 +147,16 @@ func (s *Server) PushFunction(ctx context.Context, name string, module io.Reader
 		}
 		stored.ABI = abi
 	} else {
+		before, _ := s.functions.Current(name)
 		if stored, created, err = s.functions.Put(name, registry.API, module, check); err != nil {
 			return v, false, s.functions.problem(name, err)
 		}
-		if err = s.commit(change, "function "+name+" pushed"); err == nil {
+		if change, err = s.change(api.Change{}, "function "+name+" pushed", to); err == nil {
 			live, err = s.deployFunction(name)
 		}
 		if err != nil {
-			return v, false, fmt.Errorf("version %d is stored, but not in use: %w", stored.Number, err)
+			err = fmt.Errorf("version %d is stored, but not in use: %w", stored.Number, err)
+			return v, false, errors.Join(err, s.functions.retract(name, before, stored))
 		}
 	}
 	v = s.functions.describe(name, stored, live != 0 && stored.Number == live)
@@ -219,7 +223,8 @@ func (s *Server) RollBackFunction(name string, dry bool) (api.ModuleVersion, err
 // changed for its sake. If the file has the function, the module that it names is
 // live again.
 func (s *Server) RemoveFunction(name string, dry bool) error {
-	change, err := s.withoutFunction(name)
+	drop := dropFunction(name)
+	change, err := s.change(api.Change{DryRun: true}, "", drop)
 	if err != nil {
 		return err
 	}
@@ -229,10 +234,13 @@ func (s *Server) RemoveFunction(name string, dry bool) error {
 	if c := change.file.Function(name); c != nil && c.Wasm == "" {
 		return s.functions.inUse(name)
 	}
+	if routes := functionPins(change.file, name); len(routes) > 0 {
+		return s.functions.pinned(name, routes)
+	}
 	if dry {
 		return nil
 	}
-	if err := s.commit(change, "function "+name+" removed"); err != nil {
+	if _, err := s.change(api.Change{}, "function "+name+" removed", drop); err != nil {
 		return err
 	}
 	if err := s.functions.Remove(name); err != nil {
@@ -242,7 +250,14 @@ func (s *Server) RemoveFunction(name string, dry bool) error {
 	if c == nil || c.Wasm == "" {
 		return nil
 	}
-	if _, err := s.functions.seed(name, c.Wasm, func([]byte) (string, error) { return "", nil }); err != nil {
+	check := func(binary []byte) (string, error) {
+		m, abi, err := s.checkFunction(context.Background(), binary, c)
+		if err == nil {
+			m.Close()
+		}
+		return abi, err
+	}
+	if _, err := s.functions.seed(name, c.Wasm, check); err != nil {
 		return fmt.Errorf("function %q goes on as it is: %w", name, err)
 	}
 	_, err = s.deployFunction(name)
@@ -328,12 +343,22 @@ func (s *Server) describeFunction(name string) api.Function {
 
 // functionRoutes returns the routes that a function answers, as site/route.
 func functionRoutes(file *config.File, name string) []string {
+	return routesTo(file, func(t config.Target) bool { return t.Function == name })
+}
+
+// functionPins returns those that are pinned to one of its versions.
+func functionPins(file *config.File, name string) []string {
+	return routesTo(file, func(t config.Target) bool { return t.Function == name && t.Version != 0 })
+}
+
+// routesTo returns the routes that have a target of which it is true.
+func routesTo(file *config.File, is func(config.Target) bool) []string {
 	routes := []string{}
 	for i := range file.Sites {
 		st := &file.Sites[i]
 		for j := range st.Routes {
 			r := &st.Routes[j]
-			if r.To.Function == name || r.Split != nil && slices.ContainsFunc(r.Split.Arms, func(a config.Arm) bool { return a.Target.Function == name }) {
+			if is(r.To) || r.Split != nil && slices.ContainsFunc(r.Split.Arms, func(a config.Arm) bool { return is(a.Target) }) {
 				routes = append(routes, fullName(st.Name, r.Name))
 			}
 		}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -109,7 +110,7 @@ func readOverlays(state string) ([]overlay, error) {
 	}
 	var all []overlay
 	if err == nil {
-		err = json.Unmarshal(b, &all)
+		err = exactly(bytes.NewReader(b)).Decode(&all)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: remove the file to go on with what the configuration file says", path, err)

@@ -60,13 +60,10 @@ func (s *Server) PatchRoute(id string, patch any, how api.Change) (api.RouteConf
 	})
 }
 
-func (s *Server) changeRoute(id string, how api.Change, edit func(value any) (any, error)) (api.RouteConfig, error) {
-	if err := s.matches(how.IfMatch); err != nil {
-		return api.RouteConfig{}, err
-	}
+func (s *Server) changeRoute(id string, how api.Change, to func(value any) (any, error)) (api.RouteConfig, error) {
 	var site *config.Site
 	var key string
-	c, err := s.plan(func(file *config.File, all []overlay) ([]overlay, error) {
+	c, err := s.change(how, "route "+id+" set", func(file *config.File, all []overlay) ([]overlay, error) {
 		st, r, match, err := findRoute(file, id)
 		if err != nil {
 			return nil, err
@@ -78,18 +75,16 @@ func (s *Server) changeRoute(id string, how api.Change, edit func(value any) (an
 			return nil, noRoute(st, id)
 		}
 		o := overlay{Kind: "route", Site: st.Key, Match: key}
-		if o.Value, err = edit(s.valueOf(file, o)); err != nil {
+		if o.Value, err = to(s.valueOf(file, o)); err != nil {
 			return nil, err
+		}
+		if list, ok := o.Value.([]any); o.Value == nil || ok && len(list) == 0 {
+			return nil, &api.Problem{Title: "not a route", Status: http.StatusUnprocessableEntity, Detail: fmt.Sprintf("what %q is to be is nothing", id), Hint: "DELETE takes back what the API has changed; what the file says is taken away there"}
 		}
 		return with(all, s.newOverlay(o)), nil
 	})
 	if err != nil {
 		return api.RouteConfig{}, err
-	}
-	if !how.DryRun {
-		if err := s.commit(c, "route "+id+" set"); err != nil {
-			return api.RouteConfig{}, err
-		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -106,10 +101,7 @@ func (s *Server) changeRoute(id string, how api.Change, edit func(value any) (an
 
 // ResetRoute takes back what the API has changed of a route.
 func (s *Server) ResetRoute(id string, how api.Change) error {
-	if err := s.matches(how.IfMatch); err != nil {
-		return err
-	}
-	c, err := s.plan(func(file *config.File, all []overlay) ([]overlay, error) {
+	_, err := s.change(how, "route "+id+" reset", func(file *config.File, all []overlay) ([]overlay, error) {
 		st, r, match, err := findRoute(file, id)
 		if err != nil {
 			return nil, err
@@ -124,10 +116,7 @@ func (s *Server) ResetRoute(id string, how api.Change) error {
 		}
 		return left, nil
 	})
-	if err != nil || how.DryRun {
-		return err
-	}
-	return s.commit(c, "route "+id+" reset")
+	return err
 }
 
 // describeRoute returns a route as the API shows it. s.mu is held.

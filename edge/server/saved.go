@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -42,15 +43,22 @@ func openSaved(state string) (*saved, error) {
 	return s, nil
 }
 
-// set saves the weights of a split. After a crash either the old weights or the
-// new ones are there.
+// set saves the weights of a split; nil: it has those of the file. After a crash
+// either the old weights or the new ones are there, and after an error the old ones.
 func (s *saved) set(key string, weights []rollout.Weight) error {
-	s.splits[key] = savedSplit{weights, time.Now().UTC().Round(time.Second)}
-	b, err := json.Marshal(s.splits)
+	next := maps.Clone(s.splits)
+	if next[key] = (savedSplit{weights, time.Now().UTC().Round(time.Second)}); weights == nil {
+		delete(next, key)
+	}
+	b, err := json.Marshal(next)
 	if err != nil {
 		return err
 	}
-	return replaceFile(s.path, b)
+	if err := replaceFile(s.path, b); err != nil {
+		return fmt.Errorf("keep the shares of a split: %w", err)
+	}
+	s.splits = next
+	return nil
 }
 
 // replaceFile writes a file in one step: after a crash either the old content or

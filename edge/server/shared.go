@@ -36,7 +36,8 @@ type shared struct {
 type routeSplit struct {
 	*split.Split
 	site, route string
-	key         string // canonical configuration
+	key         string           // canonical configuration
+	own         []rollout.Weight // of the file
 }
 
 func newShared() shared {
@@ -135,9 +136,11 @@ func (n *shared) split(old *shared, saved *saved, site string, c *config.Route) 
 	case config.ByFilter:
 		cfg.By.Kind = split.Filter
 	}
+	var own []rollout.Weight
 	for _, a := range c.Split.Arms {
 		w := rollout.Weight(math.Round(a.Share * float64(rollout.Whole) / 100))
 		cfg.Arms = append(cfg.Arms, split.Arm{Name: a.Name, Weight: w})
+		own = append(own, w)
 	}
 	key := canonical(site, cfg)
 	s, err := keep(n.splits, old.splits, key, func() (*routeSplit, error) {
@@ -148,7 +151,7 @@ func (n *shared) split(old *shared, saved *saved, site string, c *config.Route) 
 		if weights := saved.splits[key].Weights; weights != nil {
 			err = sp.SetWeights(weights)
 		}
-		return &routeSplit{sp, site, c.Name, key}, err
+		return &routeSplit{sp, site, c.Name, key, own}, err
 	})
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -24,8 +25,8 @@ func (s *Server) Split(name string) (api.Split, error) {
 	return s.describeSplit(sp), nil
 }
 
-// SetSplit divides a route's traffic anew, or only says whether it can. The change outlives restarts, until
-// the file has other shares.
+// SetSplit divides a route's traffic anew, or only says whether it can. The change
+// outlives restarts, until the file has other shares.
 func (s *Server) SetSplit(name string, change api.SplitChange, dry bool) (api.Split, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,11 +60,16 @@ func (s *Server) SetSplit(name string, change api.SplitChange, dry bool) (api.Sp
 	if dry {
 		return s.describeSplit(sp), nil
 	}
+	before := sp.Weights()
 	if err := sp.SetWeights(weights); err != nil {
 		return api.Split{}, bad("%v (they are %v%%)", err, sum)
 	}
-	if err := s.saved.set(sp.key, weights); err != nil {
-		return api.Split{}, err
+	keep := weights
+	if slices.Equal(weights, sp.own) {
+		keep = nil
+	}
+	if err := s.saved.set(sp.key, keep); err != nil {
+		return api.Split{}, errors.Join(err, sp.SetWeights(before))
 	}
 	return s.describeSplit(sp), nil
 }

@@ -3,6 +3,8 @@ package server
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,9 +14,9 @@ import (
 	"github.com/sluice-edge/sluice/edge/diag"
 )
 
-// useFilter plans what putting a filter to use changes of the configuration.
-func (s *Server) useFilter(name string, use api.Use) (*change, error) {
-	return s.plan(func(file *config.File, all []overlay) ([]overlay, error) {
+// useFilter is what putting a filter to use changes.
+func (s *Server) useFilter(name string, use api.Use) edit {
+	return func(file *config.File, all []overlay) ([]overlay, error) {
 		if use.Config != "" || use.Route != "" && file.Filter(name) == nil {
 			o := overlay{Kind: "filter", Name: name}
 			value, _ := s.valueOf(file, o).(map[string]any)
@@ -45,33 +47,55 @@ func (s *Server) useFilter(name string, use api.Use) (*change, error) {
 		}
 		o.Value = withFilter(s.valueOf(file, o), name)
 		return with(all, s.newOverlay(o)), nil
-	})
+	}
 }
 
-// withoutFilter plans a configuration without what the API has changed for a
-// filter's sake.
-func (s *Server) withoutFilter(name string) (*change, error) {
-	return s.plan(func(file *config.File, all []overlay) ([]overlay, error) {
+// dropFilter takes back what the API has changed for a filter's sake.
+func (s *Server) dropFilter(name string) edit {
+	return func(_ *config.File, all []overlay) ([]overlay, error) {
 		var left []overlay
 		for _, o := range all {
-			switch {
-			case o.Kind == "filter" && o.Name == name:
+			if o.Kind == "filter" && o.Name == name {
 				continue
-			case o.Kind == "route" || o.Kind == "site":
-				value, some := withoutFilter(o.Value, name)
-				if some {
-					o.Value = value
+			}
+			if o.Kind == "route" || o.Kind == "site" {
+				if value, some := withoutFilter(o.Value, name); some {
+					if o.Value = value; s.saysNothing(o, left) {
+						continue
+					}
 				}
 			}
 			left = append(left, o)
 		}
 		return left, nil
-	})
+	}
 }
 
-// useFunction plans what putting a function to use changes of the configuration.
-func (s *Server) useFunction(name string, use api.Use) (*change, error) {
-	return s.plan(func(file *config.File, all []overlay) ([]overlay, error) {
+// saysNothing reports whether an overlay says what the files say, with those before
+// it. s.mu is held.
+func (s *Server) saysNothing(o overlay, before []overlay) bool {
+	texts, err := folded(s.base, before)
+	if err != nil {
+		return false
+	}
+	have, _ := config.Value(texts, o.edit())
+	return canonical(asMap(have)) == canonical(asMap(o.Value))
+}
+
+// asMap returns the value of a route or site as a map, if it is not a list.
+func asMap(v any) any {
+	switch v := v.(type) {
+	case nil:
+		return map[string]any{}
+	case map[string]any, []any:
+		return v
+	}
+	return map[string]any{"to": v}
+}
+
+// useFunction is what putting a function to use changes.
+func (s *Server) useFunction(name string, use api.Use) edit {
+	return func(file *config.File, all []overlay) ([]overlay, error) {
 		if use.Route == "" {
 			return all, nil
 		}
@@ -90,27 +114,36 @@ func (s *Server) useFunction(name string, use api.Use) (*change, error) {
 			return nil, &api.Problem{Title: "the route has a target", Status: http.StatusConflict, Detail: fmt.Sprintf("%s has another target than the function %q", fullName(st.Name, r.Name), name), Hint: "PUT /v1/routes/{route} replaces a route"}
 		}
 		return with(all, s.newOverlay(overlay{Kind: "route", Site: st.Key, Match: path, Value: "function:" + name})), nil
-	})
+	}
 }
 
-// withoutFunction plans a configuration without what the API has changed for a
-// function's sake.
-func (s *Server) withoutFunction(name string) (*change, error) {
-	return s.plan(func(_ *config.File, all []overlay) ([]overlay, error) {
+// dropFunction takes back what the API has changed for a function's sake.
+func dropFunction(name string) edit {
+	return func(_ *config.File, all []overlay) ([]overlay, error) {
 		return slices.DeleteFunc(all, func(o overlay) bool {
 			return o.Kind == "function" && o.Name == name || o.Kind == "route" && o.Value == "function:"+name
 		}), nil
-	})
+	}
 }
 
 // configValue returns the configuration of a guest: what JSON stands for, or the
 // text itself.
 func configValue(text string) any {
-	var v any
-	if json.Unmarshal([]byte(text), &v) == nil {
-		return v
+	if !json.Valid([]byte(text)) {
+		return text
 	}
-	return text
+	var v any
+	if err := exactly(strings.NewReader(text)).Decode(&v); err != nil {
+		return text // deeper than package encoding/json goes
+	}
+	return v
+}
+
+// exactly returns a decoder that keeps numbers as they are written.
+func exactly(r io.Reader) *json.Decoder {
+	d := json.NewDecoder(r)
+	d.UseNumber()
+	return d
 }
 
 // valueOf returns what a configuration says of a thing; nil for nothing.
@@ -151,9 +184,8 @@ func withFilter(value any, name string) any {
 }
 
 // withoutFilter returns the value of a route or site without a filter, and whether it
-// had it.
-func withoutFilter(value any, name string) (any, bool) {
-	some := false
+// had it. The value itself stays as it is.
+func withoutFilter(value any, name string) (without any, some bool) {
 	switch v := value.(type) {
 	case map[string]any:
 		list := listOf(v["filters"])
@@ -162,17 +194,24 @@ func withoutFilter(value any, name string) (any, bool) {
 			used, _, _ := strings.Cut(s, "@")
 			return used == name
 		})
-		if some = len(left) < len(list); some {
-			v["filters"] = left
+		if len(left) == len(list) {
+			return v, false
 		}
+		v = maps.Clone(v)
+		if v["filters"] = left; len(left) == 0 {
+			delete(v, "filters")
+		}
+		return v, true
 	case []any:
+		v = slices.Clone(v)
 		for i := range v {
 			var had bool
 			v[i], had = withoutFilter(v[i], name)
 			some = some || had
 		}
+		return v, some
 	}
-	return value, some
+	return value, false
 }
 
 // listOf returns a list that may be written as one value.
