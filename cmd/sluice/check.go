@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluice-edge/sluice/cmd/sluice/internal/text"
 	"github.com/sluice-edge/sluice/edge/config"
+	"github.com/sluice-edge/sluice/edge/server"
 )
 
 // errStrict is errConfig for those who want no warnings either.
@@ -31,6 +32,15 @@ exit code is 2 if there are errors, and with --strict if there are warnings.`,
 			}
 			path := configFile(given)
 			file, problems := config.Load(path, config.Options{})
+			if !problems.Failed() {
+				more, err := server.Check(file)
+				if err != nil {
+					return err
+				}
+				if more.Failed() {
+					problems = more
+				}
+			}
 			if g.output == "table" {
 				report(cmd.ErrOrStderr(), problems)
 			} else if err := g.print(cmd.OutOrStdout(), problems); err != nil {

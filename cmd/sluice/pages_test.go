@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -203,7 +204,7 @@ func (r *reader) run(text string) {
 	cmd.Dir, cmd.Env = r.dir, r.env
 	out, err := cmd.CombinedOutput()
 	r.printed = string(out)
-	if exit, ok := err.(*exec.ExitError); err != nil && !(ok && exit.ExitCode() == exitFound) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); err != nil && !(ok && exit.ExitCode() == exitFound) {
 		r.t.Errorf("%v\n%s\nprinted\n%s", err, text, r.printed)
 		return
 	}

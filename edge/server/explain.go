@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/edge/admin/api"
-	"github.com/sluice-edge/sluice/edge/cache"
 	"github.com/sluice-edge/sluice/edge/compress"
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/diag"
@@ -34,22 +32,9 @@ func Explain(file *config.File, r api.ExplainRequest) (api.Explanation, *diag.Li
 	if err != nil {
 		return api.Explanation{}, file.Diag(), err
 	}
-	s := &Server{log: slog.New(slog.DiscardHandler), shared: newShared(), saved: &saved{splits: make(map[string]savedSplit)}}
-	b := &builder{s: s, file: file, problems: file.Diag(), offline: true}
-	used := newShared()
-	b.used = &used
-	store, err := cache.NewStore(cache.Config{Memory: file.Cache.Memory})
-	if err != nil {
-		return api.Explanation{}, b.problems, err
-	}
-	defer store.Close()
-	b.store = store
-	snap, _ := b.build()
-	defer used.retire(nil)
-	if b.problems.Failed() {
-		return api.Explanation{}, b.problems, nil
-	}
-	return a.explain(snap, true), b.problems, nil
+	var e api.Explanation
+	problems, err := offline(file, func(snap *snapshot) { e = a.explain(snap, true) })
+	return e, problems, err
 }
 
 // explain fills an exchange as an engine would, and walks.
