@@ -20,7 +20,7 @@ import (
 var quiet = slog.New(slog.DiscardHandler)
 
 func TestCheck(t *testing.T) {
-	e := wasm.NewEngine(wasm.Config{})
+	e := wasm.NewEngine(wasm.Config{Time: 10 * time.Minute}) // under -race, on a busy machine
 	defer e.Close()
 	good := func(name string, kind Kind, imported string) {
 		t.Helper()
@@ -56,7 +56,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestFunction(t *testing.T) {
-	e := wasm.NewEngine(wasm.Config{})
+	e := wasm.NewEngine(wasm.Config{Time: 10 * time.Minute}) // under -race, on a busy machine
 	defer e.Close()
 	hello, err := os.ReadFile("../../examples/hello/hello.wasm")
 	if err != nil {

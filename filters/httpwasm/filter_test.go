@@ -38,7 +38,7 @@ func loadBytes(t testing.TB, binary []byte, cfg Config) *Filter {
 	if cfg.Start == 0 {
 		cfg.Start = 30 * time.Second
 	}
-	e := wasm.NewEngine(wasm.Config{})
+	e := wasm.NewEngine(wasm.Config{Time: 10 * time.Minute}) // under -race, on a busy machine
 	f, err := Load(context.Background(), e, binary, cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ func loadFunction(t testing.TB, name string, cfg Config) *Function {
 		cfg.Log = quiet
 	}
 	cfg.Name, cfg.Start = "answers", 30*time.Second
-	e := wasm.NewEngine(wasm.Config{})
+	e := wasm.NewEngine(wasm.Config{Time: 10 * time.Minute}) // under -race, on a busy machine
 	f, err := LoadFunction(context.Background(), e, guests.Read(t, name), cfg)
 	if err != nil {
 		t.Fatal(err)
