@@ -41,7 +41,6 @@ func TestCheck(t *testing.T) {
 	f("sites: { a: { routes: { /*: { redirect: { map: good.map } } } } }", "")
 	f("sites: { a: { routes: { /*: { redirect: { map: bad.map } } } } }", "bad.map:2:1")
 	f("sites: { a: { routes: { /*: { redirect: { map: none.map } } } } }", "none.map")
-	f("sites: { \"http://a:80\": x:1, \"https://b:80\": x:1 }", "bound for both")
 	f(site+"filters: { f: { wasm: there.wasm } }", "")
 	f(site+"filters: { f: { wasm: uploaded } }", "")
 	f(site+"filters: { f: { wasm: none.wasm } }", "no such file")
