@@ -185,7 +185,6 @@ type outcome struct {
 	body     string
 	asked    []*http.Request
 	endpoint string // that the origin was asked at
-	log      logged
 }
 
 // logged is a line of the access log.

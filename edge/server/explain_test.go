@@ -18,6 +18,7 @@ const explained = `
 admin: off
 trust: [10.0.0.0/8]
 tls: { internal: {} }
+cache: { memory: 16MB }
 sites:
   shop.test:
     name: shop
