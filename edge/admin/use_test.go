@@ -149,6 +149,7 @@ func TestFilterOn(t *testing.T) {
 		{"nowhere/api/*", http.StatusNotFound, `"nowhere"`},
 		{"shop/apo/*", http.StatusNotFound, "/api/*"},
 		{"shop/../x", http.StatusNotFound, "no route"},
+		{"shop/", http.StatusUnprocessableEntity, "respond 200"},
 	} {
 		_, err := r.pushFilter("deny", "deny", api.Use{Route: use.route})
 		if p := status(t, err, use.status); !strings.Contains(p.Error(), use.says) {

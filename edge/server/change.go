@@ -3,6 +3,8 @@ package server
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -88,6 +90,10 @@ func (s *Server) overlaid(file *config.File, all []overlay) (*config.File, []ove
 	var kept []overlay
 	for _, o := range all {
 		if o.digest(file.Texts()) != o.Base {
+			if with, err := folded(file.Texts(), []overlay{o}); err == nil && etag(with) == etag(file.Texts()) {
+				s.log.Info("what the API had changed is in the file now", "kind", o.Kind, "of", o.title(file))
+				continue
+			}
 			s.log.Warn("the file says something else now, and wins: what the API had changed is gone", "kind", o.Kind, "of", o.title(file))
 			continue
 		}
@@ -130,7 +136,7 @@ func (s *Server) Configuration() (api.Configuration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	file := s.snapshot.Load().file
-	d := api.Configuration{File: file.Name(), ETag: etag(file.Texts()), Texts: describeTexts(s.base), Overlays: []api.Overlay{}}
+	d := api.Configuration{File: whole(file.Name()), ETag: etag(file.Texts()), Texts: describeTexts(s.base), Overlays: []api.Overlay{}}
 	effective := file.Texts()
 	for _, o := range s.overlays {
 		shown := api.Overlay{Kind: o.Kind, Name: o.title(file), Since: o.Since}
@@ -154,9 +160,21 @@ func (s *Server) Configuration() (api.Configuration, error) {
 func describeTexts(texts []config.Text) []api.Text {
 	var all []api.Text
 	for _, t := range texts {
-		all = append(all, api.Text{Name: t.Name, Text: string(t.Bytes)})
+		all = append(all, api.Text{Name: whole(t.Name), Text: string(t.Bytes)})
 	}
 	return all
+}
+
+// whole returns the name of a file as it is found from any directory. What is no
+// file keeps its name.
+func whole(name string) string {
+	if _, err := os.Stat(name); err != nil {
+		return name
+	}
+	if abs, err := filepath.Abs(name); err == nil {
+		return abs
+	}
+	return name
 }
 
 // mainText returns the texts that stand where the main file has another text.

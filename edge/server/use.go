@@ -38,6 +38,8 @@ func (s *Server) useFilter(name string, use api.Use) edit {
 			return nil, err
 		case r == nil && path != "":
 			return nil, noRoute(st, path)
+		case r != nil && (r.Redirect != nil || r.Respond != nil):
+			return nil, &api.Problem{Title: "no filters there", Status: http.StatusUnprocessableEntity, Detail: fmt.Sprintf("%s answers by itself (%s), before any filter", fullName(st.Name, r.Name), targetText(r))}
 		case r != nil && runs(r.Filters, name), r == nil && siteRuns(st, name):
 			return all, nil
 		}
