@@ -71,7 +71,11 @@ func (s *site) alias(x *edge.Exchange) error {
 	if r.Query != "" {
 		mark = "?"
 	}
-	location := x.Concat(r.Scheme, "://", s.host, port, r.Path, mark, r.Query)
+	path := r.Path
+	if path == "*" { // of OPTIONS; a URL has no such path
+		path = ""
+	}
+	location := x.Concat(r.Scheme, "://", s.host, port, path, mark, r.Query)
 	x.Respond(308, nil, 0)
 	x.Response.Fields.Add("Location", location)
 	return nil
