@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/sluice-edge/sluice/edge/files"
 )
 
 // create makes an authority in dir. Certificate and key appear together, by
@@ -47,7 +49,7 @@ func create(dir string) error {
 	if err != nil {
 		return err
 	}
-	return syncDir(parent)
+	return files.SyncDir(parent)
 }
 
 func newAuthority(now time.Time) (certPEM, keyPEM []byte, err error) {
@@ -89,12 +91,4 @@ func write(path string, b []byte, mode fs.FileMode) error {
 	}
 	_, err = f.Write(b)
 	return errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -12,6 +12,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/sluice-edge/sluice/edge/files"
 )
 
 // soon is how long before a certificate's end Load begins to warn.
@@ -92,8 +94,11 @@ func wildcard(name string) string {
 	return "*" + name[i:]
 }
 
+// maxPEM is the largest file of certificates or of a key, in bytes.
+const maxPEM = 1 << 20
+
 func readPEM(file, what string) ([]byte, error) {
-	b, err := os.ReadFile(file)
+	b, err := files.Read(file, maxPEM)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%s %q does not exist", what, file)

@@ -105,7 +105,7 @@ func TestLoadErrors(t *testing.T) {
 	}
 	f("/no/cert.pem", good, `certificate "/no/cert.pem" does not exist`)
 	f(cert, "/no/key.pem", `key "/no/key.pem" does not exist`)
-	f(t.TempDir(), good, "is a directory")
+	f(t.TempDir(), good, "not a regular file")
 	f(file(t, "der", leaf), good, "is not PEM", "openssl x509 -inform der")
 	f(cert, file(t, "der", []byte("x")), "is not PEM")
 	f(good, cert, "holds PRIVATE KEY and no CERTIFICATE", "the wrong way round?")

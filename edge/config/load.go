@@ -3,11 +3,11 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/sluice-edge/sluice/edge/diag"
+	"github.com/sluice-edge/sluice/edge/files"
 )
 
 // maxValueFile is how many bytes a file has at most that gives a value (file:).
@@ -77,24 +77,12 @@ func ParseTexts(texts []Text, o Options) (*File, *diag.List) {
 // readRegular reads a file of limit bytes at most. Devices and pipes are refused:
 // they may have no end.
 func readRegular(name string, limit int64) ([]byte, error) {
-	info, err := os.Stat(name) // before it is opened: opening a pipe waits
-	if err != nil {
-		return nil, cause(err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, cause(err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, cause(err)
-	}
-	if int64(len(b)) > limit {
+	b, err := files.Read(name, limit)
+	switch {
+	case errors.Is(err, files.ErrTooLarge):
 		return nil, fmt.Errorf("larger than %s", formatSize(limit))
+	case err != nil:
+		return nil, cause(err)
 	}
 	return b, nil
 }

@@ -7,13 +7,13 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
+	"github.com/sluice-edge/sluice/edge/files"
 	"github.com/sluice-edge/sluice/filters/registry"
 )
 
@@ -39,7 +39,7 @@ func openLibrary(state, dir, what string) (*library, error) {
 // seed makes the module in a file the current version of name, if the file is
 // another than the one that was seen last, and returns the version that is current.
 func (l *library) seed(name, path string, check registry.Check) (registry.Version, error) {
-	binary, err := readModule(path)
+	binary, err := files.Read(path, maxModule)
 	if err != nil {
 		return registry.Version{}, err
 	}
@@ -81,19 +81,6 @@ func (l *library) have(name string) string {
 		numbers = append([]string{"..."}, numbers[n:]...)
 	}
 	return "it has " + strings.Join(numbers, ", ")
-}
-
-func readModule(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	binary, err := io.ReadAll(io.LimitReader(f, maxModule+1))
-	if err == nil && len(binary) > maxModule {
-		err = fmt.Errorf("%s has more than %d bytes", path, maxModule)
-	}
-	return binary, err
 }
 
 // describe returns a version as the API shows it.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/sluice-edge/sluice/edge/files"
 	"github.com/sluice-edge/sluice/edge/rollout"
 )
 
@@ -54,33 +55,9 @@ func (s *saved) set(key string, weights []rollout.Weight) error {
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(s.path, b); err != nil {
+	if err := files.Replace(s.path, b); err != nil {
 		return fmt.Errorf("keep the shares of a split: %w", err)
 	}
 	s.splits = next
 	return nil
-}
-
-// replaceFile writes a file in one step: after a crash either the old content or
-// the new is there.
-func replaceFile(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // fails once it has been renamed
-	_, err = f.Write(b)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

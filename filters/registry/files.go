@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/sluice-edge/sluice/edge/files"
 )
 
 // Check looks at a module and returns the name of its ABI. An error is wrapped in
@@ -176,7 +178,7 @@ func (s *Store) accept(name string, from Source, up *upload) (v Version, created
 		return Version{}, false, fmt.Errorf("store module: %w", err)
 	}
 	s.step("renamed")
-	if err := syncDir(s.modules()); err != nil {
+	if err := files.SyncDir(s.modules()); err != nil {
 		return Version{}, false, fmt.Errorf("store module: %w", err)
 	}
 	next := &record{}
@@ -273,20 +275,10 @@ func (s *Store) writeRecord(name string, r *record) error {
 		err = os.Rename(f.Name(), s.recordPath(name))
 	}
 	if err == nil {
-		err = syncDir(s.records())
+		err = files.SyncDir(s.records())
 	}
 	if err != nil {
 		return fmt.Errorf("record module %q: %w", name, err)
 	}
 	return nil
-}
-
-// syncDir makes the renames in a directory last.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -19,6 +19,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/sluice-edge/sluice/edge/files"
 )
 
 // Config bounds what a store keeps.
@@ -343,7 +345,7 @@ func (s *Store) Remove(name string) error {
 	if err := os.Remove(s.recordPath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove module %q: %w", name, err)
 	}
-	if err := syncDir(s.records()); err != nil {
+	if err := files.SyncDir(s.records()); err != nil {
 		return fmt.Errorf("remove module %q: %w", name, err)
 	}
 	delete(s.names, name)

@@ -33,7 +33,7 @@ func put(t *testing.T, s *Store, name, module string) (Version, bool) {
 	return v, created
 }
 
-func files(t *testing.T, dir, sub string) int {
+func entries(t *testing.T, dir, sub string) int {
 	t.Helper()
 	list, err := os.ReadDir(filepath.Join(dir, sub))
 	if err != nil {
@@ -84,7 +84,7 @@ func TestVersions(t *testing.T) {
 	if err := s.Remove("auth"); err != nil {
 		t.Fatal(err)
 	}
-	if n := files(t, dir, "modules"); n != 1 { // other's
+	if n := entries(t, dir, "modules"); n != 1 { // other's
 		t.Errorf("%d modules are left", n)
 	}
 	for _, err := range []error{s.Remove("auth"), second(s.Current("auth")), second(s.Versions("auth")), second(s.Load(digest("two")))} {
@@ -133,7 +133,7 @@ func TestRefused(t *testing.T) {
 		if v, _ := s.Current("auth"); v.Number != 1 {
 			t.Errorf("%s: current is %+v", what, v)
 		}
-		if m, tmp := files(t, dir, "modules"), files(t, dir, "tmp"); m != 1 || tmp != 0 {
+		if m, tmp := entries(t, dir, "modules"), entries(t, dir, "tmp"); m != 1 || tmp != 0 {
 			t.Errorf("%s: %d modules and %d temporary files", what, m, tmp)
 		}
 	}
@@ -157,7 +157,7 @@ func TestKeep(t *testing.T) {
 		put(t, s, "a", fmt.Sprint(i))
 	}
 	list, _ := s.Versions("a")
-	if len(list) != 3 || list[0].Number != 4 || files(t, dir, "modules") != 3 {
+	if len(list) != 3 || list[0].Number != 4 || entries(t, dir, "modules") != 3 {
 		t.Errorf("versions are %+v", list)
 	}
 	if _, err := s.Use("a", 4); err != nil {
@@ -278,7 +278,7 @@ func TestTry(t *testing.T) {
 	if err := s.Try("../a", strings.NewReader("module"), nil); !errors.Is(err, ErrName) {
 		t.Error(err)
 	}
-	if n := files(t, dir, "modules") + files(t, dir, "names") + files(t, dir, "tmp"); n != 0 {
+	if n := entries(t, dir, "modules") + entries(t, dir, "names") + entries(t, dir, "tmp"); n != 0 {
 		t.Errorf("%d files are left", n)
 	}
 }
@@ -365,7 +365,7 @@ func TestConcurrent(t *testing.T) {
 			t.Errorf("%s has %d versions", name, len(list))
 		}
 	}
-	if n := files(t, dir, "modules"); n != 10 {
+	if n := entries(t, dir, "modules"); n != 10 {
 		t.Errorf("%d modules", n)
 	}
 }
@@ -419,7 +419,7 @@ func TestCrash(t *testing.T) {
 		if b, err := s.Load(v.Digest); string(b) != want || v.Number != number {
 			t.Errorf("%s: version %d is %q, %v", step, v.Number, b, err)
 		}
-		if m, tmp := files(t, dir, "modules"), files(t, dir, "tmp"); m != modules || tmp != 0 {
+		if m, tmp := entries(t, dir, "modules"), entries(t, dir, "tmp"); m != modules || tmp != 0 {
 			t.Errorf("%s: %d modules and %d temporary files", step, m, tmp)
 		}
 	}
