@@ -41,18 +41,27 @@ func TestPages(t *testing.T) {
 		t.Fatal(len(pages), err)
 	}
 	bin := filepath.Dir(build(t))
-	for _, page := range append(pages, "../../docs/tutorial.md") {
-		t.Run(strings.TrimSuffix(filepath.Base(page), ".md"), func(t *testing.T) { follow(t, page, bin) })
+	for _, path := range append(pages, "../../docs/tutorial.md", "../../README.md") {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".md"), func(t *testing.T) {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			page := string(b)
+			if path == "../../README.md" { // what stands before needs no test to be run
+				var ok bool
+				if _, page, ok = strings.Cut(page, "save this as `sluice.yaml`:"); !ok {
+					t.Fatal("README.md has no configuration")
+				}
+			}
+			follow(t, page, bin)
+		})
 	}
 }
 
-func follow(t *testing.T, path, bin string) {
-	page, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+func follow(t *testing.T, page, bin string) {
 	needed := []string{"curl", "sh"}
-	if strings.Contains(string(page), "clang") && strings.Contains(string(page), "--lang c\n") {
+	if strings.Contains(page, "clang") && strings.Contains(page, "--lang c\n") {
 		needed = append(needed, "clang", "wasm-ld")
 	}
 	for _, tool := range needed {
@@ -60,11 +69,11 @@ func follow(t *testing.T, path, bin string) {
 			t.Skip("needs " + tool)
 		}
 	}
-	if strings.Contains(string(page), "go install") {
+	if strings.Contains(page, "go install") {
 		bin = "" // it makes its own
 	}
 	r := newReader(t, bin)
-	for _, b := range regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$").FindAllStringSubmatch(string(page), -1) {
+	for _, b := range regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$").FindAllStringSubmatch(page, -1) {
 		switch kind, text := b[1], b[2]; kind {
 		case "sh":
 			r.run(text)
@@ -175,7 +184,7 @@ func (r *reader) run(text string) {
 	text = r.ports(text)
 	// What the page clones is what is tested.
 	text = strings.ReplaceAll(text, "git clone https://github.com/sluice-edge/sluice", `ln -s "$SOURCE" sluice`)
-	switch command, _, _ := strings.Cut(strings.TrimSpace(text), " #"); command {
+	switch command, _, _ := strings.Cut(text, " #"); strings.TrimSpace(command) {
 	case "sluice demo":
 		r.serve("Ctrl-C stops it", "demo", "--http", r.ports("127.0.0.1:8080"), "--https", r.ports("127.0.0.1:8443"), "--admin", r.ports("127.0.0.1:2024"))
 		return
@@ -392,6 +401,59 @@ func steady(s string) string {
 		lines[i] = strings.TrimSpace(lines[i])
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Every link from one page to another leads to something that is there.
+func TestLinks(t *testing.T) {
+	var pages []string
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "examples/*.md", "examples/*/*.md"} {
+		some, err := filepath.Glob("../../" + pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, some...)
+	}
+	links := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllStringSubmatch(string(text), -1) {
+			path, anchor, _ := strings.Cut(m[1], "#")
+			if strings.Contains(path, "://") {
+				continue
+			}
+			links++
+			to := page
+			if path != "" {
+				to = filepath.Join(filepath.Dir(page), path)
+			}
+			switch there, err := os.ReadFile(to); {
+			case err != nil && anchor == "":
+				if _, err := os.Stat(to); err != nil {
+					t.Errorf("%s: %v", page, err)
+				}
+			case err != nil:
+				t.Errorf("%s: %v", page, err)
+			case anchor != "" && !slices.Contains(anchors(string(there)), anchor):
+				t.Errorf("%s: %s has no heading for #%s", page, to, anchor)
+			}
+		}
+	}
+	if links < 100 {
+		t.Errorf("only %d links were found", links)
+	}
+}
+
+// anchors returns those that the headings of a page have.
+func anchors(page string) []string {
+	var all []string
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(page, -1) {
+		text := strings.ToLower(regexp.MustCompile(`[^\w\- ]`).ReplaceAllString(m[1], ""))
+		all = append(all, strings.ReplaceAll(text, " ", "-"))
+	}
+	return all
 }
 
 // The test of the pages tells what is the same from what is not.
