@@ -122,7 +122,9 @@ func newReader(t *testing.T, bin string) *reader {
 		_, p, _ := strings.Cut(address, ":")
 		free[port], standing[p] = p, port
 	}
-	r.ports, r.back = portMap(free), portMap(standing)
+	r.ports = portMap(free)
+	back := portMap(standing)
+	r.back = func(s string) string { return strings.ReplaceAll(back(s), home, "/home/ann") }
 	if bin == "" {
 		bin = filepath.Join(home, "bin")
 	} else {
