@@ -49,7 +49,7 @@ func (d *decoder) functionMap(v value, f *File) {
 		return
 	}
 	d.each(v, func(name string, k, child value) {
-		if !d.resource(k, name) {
+		if !d.module(k, name) {
 			return
 		}
 		if child.kind == scalar {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sluice-edge/sluice/edge/diag"
+	"github.com/sluice-edge/sluice/filters/registry"
 )
 
 // maxWeight is the largest weight of an endpoint.
@@ -35,6 +36,19 @@ func (d *decoder) resource(v value, s string) bool {
 		return false
 	}
 	return true
+}
+
+// module checks a name that a key gives to a filter or function: its modules are kept
+// under that name.
+func (d *decoder) module(v value, s string) bool {
+	if !d.resource(v, s) {
+		return false
+	}
+	if registry.CheckName(s) == nil {
+		return true
+	}
+	d.errorf(v, "%s is no name of a module", d.quote(v)).Hint = "write it with a-z, 0-9, - _ and ., the first a letter or digit, and no two dots together"
+	return false
 }
 
 func newUpstream(at diag.Place, name string) Upstream {
@@ -214,7 +228,7 @@ func (d *decoder) filterMap(v value, f *File) {
 		return
 	}
 	d.each(v, func(name string, k, child value) {
-		if !d.resource(k, name) {
+		if !d.module(k, name) {
 			return
 		}
 		if name == "none" {

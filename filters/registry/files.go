@@ -26,7 +26,7 @@ type Check func(module []byte) (abi string, err error)
 // name has had before is not a new version: the old one becomes current again,
 // and created is false.
 func (s *Store) Put(name string, from Source, r io.Reader, check Check) (v Version, created bool, err error) {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return Version{}, false, err
 	}
 	up, err := s.receive(r, check)
@@ -41,7 +41,7 @@ func (s *Store) Put(name string, from Source, r io.Reader, check Check) (v Versi
 
 // Try is Put that keeps nothing.
 func (s *Store) Try(name string, r io.Reader, check Check) error {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return err
 	}
 	up, err := s.receive(r, check)
@@ -56,7 +56,7 @@ func (s *Store) Try(name string, r io.Reader, check Check) error {
 // uploaded meanwhile stays. It returns the version that is current, and whether
 // that has changed.
 func (s *Store) Seed(name string, file []byte, check Check) (v Version, changed bool, err error) {
-	if err := checkName(name); err != nil {
+	if err := CheckName(name); err != nil {
 		return Version{}, false, err
 	}
 	sum := sha256.Sum256(file)

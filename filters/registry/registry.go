@@ -165,7 +165,7 @@ func Open(dir string, cfg Config) (*Store, error) {
 	}
 	for _, e := range files {
 		name, ok := strings.CutSuffix(e.Name(), ".json")
-		if !ok || checkName(name) != nil {
+		if !ok || CheckName(name) != nil {
 			continue
 		}
 		r, err := s.readRecord(name)
@@ -191,7 +191,8 @@ var (
 	digestShape = regexp.MustCompile(`^[0-9a-f]{64}$`)
 )
 
-func checkName(name string) error {
+// CheckName says what keeps a name from being one of a store. The error wraps ErrName.
+func CheckName(name string) error {
 	if !nameShape.MatchString(name) || strings.Contains(name, "..") {
 		return fmt.Errorf("%w: %q: want 1 to 64 of a-z, 0-9, '-', '_' and '.', the first a letter or digit, no \"..\"", ErrName, name)
 	}
