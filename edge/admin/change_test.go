@@ -230,6 +230,29 @@ func TestSplitRefused(t *testing.T) {
 	}
 }
 
+// Routes with conditions that share a path each have shares of their own.
+func TestSplitsOfOnePath(t *testing.T) {
+	r, ctx := startRig(t), context.Background()
+	r.write(strings.Replace(used, "/split:  { name: split, split: { one: 90%, two: 10% } }", `/split:
+        - { name: a, when: { header: { X-A: b } }, split: { one: 90%, two: 10% } }
+        - { name: b, split: { one: 50%, two: 50% } }`, 1))
+	r.reload()
+	for name, share := range map[string]float64{"a": 1, "b": 2} {
+		if _, err := r.c.SetSplit(ctx, name, api.SplitChange{Weights: map[string]float64{"one": share, "two": 100 - share}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := r.config()
+	for _, want := range []string{"{ one: 1%, two: 99% }", "{ one: 2%, two: 98% }"} {
+		if !strings.Contains(c.Effective[0].Text, want) {
+			t.Errorf("no %s in\n%s", want, c.Effective[0].Text)
+		}
+	}
+	if len(c.Overlays) != 2 {
+		t.Errorf("overlays %+v", c.Overlays)
+	}
+}
+
 // Numbers that a float cannot hold stay what they are.
 func TestLargeNumbers(t *testing.T) {
 	r := startRig(t)

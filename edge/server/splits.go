@@ -95,7 +95,11 @@ func (s *Server) steered(file *config.File) []overlay {
 				for k, arm := range sp.Arms() {
 					shares[arm] = fmt.Sprintf("%v%%", float64(saved.Weights[k])*100/float64(rollout.Whole))
 				}
-				if o.Value, ok = withShares(s.valueOf(file, o), r.Name, shares); ok {
+				value := s.valueOf(file, o)
+				if n := len(all); n > 0 && all[n-1].about(&o) { // of the same list
+					value = all[n-1].Value
+				}
+				if o.Value, ok = withShares(value, place(st, j), shares); ok {
 					all = append(all, o)
 				}
 			}
@@ -104,9 +108,21 @@ func (s *Server) steered(file *config.File) []overlay {
 	return all
 }
 
-// withShares returns the value of a route with other shares of its split. Of a list
-// of routes it is the one of that name that is changed.
-func withShares(value any, name string, shares map[string]any) (any, bool) {
+// place returns where a route of a site stands among those that the file calls the
+// same: in a list of them.
+func place(st *config.Site, route int) int {
+	n := 0
+	for i := range route {
+		if routeKey(&st.Routes[i]) == routeKey(&st.Routes[route]) {
+			n++
+		}
+	}
+	return n
+}
+
+// withShares returns the value of a route with other shares of its split. It changes
+// value. Of a list of routes it is the one at that place.
+func withShares(value any, place int, shares map[string]any) (any, bool) {
 	switch v := value.(type) {
 	case map[string]any:
 		v["split"] = shares
@@ -114,8 +130,8 @@ func withShares(value any, name string, shares map[string]any) (any, bool) {
 	case nil:
 		return map[string]any{"split": shares}, true
 	case []any:
-		for i := range v {
-			if m, ok := v[i].(map[string]any); ok && (m["name"] == name || len(v) == 1) {
+		if place < len(v) {
+			if m, ok := v[place].(map[string]any); ok {
 				m["split"] = shares
 				return v, true
 			}
