@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"io"
 	"net/netip"
 	"testing"
@@ -44,6 +45,28 @@ func TestEndAllocs(t *testing.T) {
 	s.End(x)
 	if n := testing.AllocsPerRun(1000, func() { s.End(x) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// Modules that no configuration has are not measured for ever, nor are all versions of
+// one.
+func TestRunMeters(t *testing.T) {
+	var m runMeters
+	m.keep(func(string) bool { return false })
+	for i := range 1000 {
+		m.count(&edge.FilterRun{Name: "auth", Version: i + 1, Took: time.Millisecond})
+		m.count(&edge.FilterRun{Name: fmt.Sprint("f", i), Version: 1})
+	}
+	m.count(&edge.FilterRun{Name: "auth", Version: 1000, Took: time.Millisecond})
+	m.keep(func(name string) bool { return name == "auth" })
+	if n := len(*m.byVersion.Load()); n != maxMeteredVersions {
+		t.Errorf("%d are measured, want %d", n, maxMeteredVersions)
+	}
+	if h, ok := m.snapshot("auth", 1000); !ok || h.Count != 2 {
+		t.Errorf("of the latest: %+v, %v", h, ok)
+	}
+	if _, ok := m.snapshot("f999", 1); ok {
+		t.Error("one that is gone is measured")
 	}
 }
 

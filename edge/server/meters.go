@@ -2,6 +2,7 @@ package server
 
 import (
 	"log/slog"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -88,6 +89,20 @@ func (m *runMeters) of(key run) *metrics.Histogram {
 	next[key] = h
 	m.byVersion.Store(&next)
 	return h
+}
+
+// keep forgets the modules of which it is not true: who makes up names for them must
+// not fill the memory.
+func (m *runMeters) keep(is func(name string) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := m.byVersion.Load()
+	if all == nil {
+		return
+	}
+	next := maps.Clone(*all)
+	maps.DeleteFunc(next, func(r run, _ *metrics.Histogram) bool { return !is(r.name) })
+	m.byVersion.Store(&next)
 }
 
 // maxMeteredVersions is how many versions of a module are measured beside the

@@ -114,6 +114,8 @@ func (s *Server) apply(file *config.File, base []config.Text, overlays []overlay
 	}
 	s.filters.Hold(pins(used.filters, func(f *filter) (string, int) { return f.name, f.pin }))
 	s.functions.Hold(pins(used.functions, func(f *function) (string, int) { return f.name, f.pin }))
+	s.meters.filters.keep(func(name string) bool { return file.Filter(name) != nil })
+	s.meters.programs.keep(func(name string) bool { return file.Function(name) != nil })
 	s.applied = time.Now()
 	if old != nil {
 		s.reloads++
