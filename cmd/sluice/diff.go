@@ -69,6 +69,9 @@ takes it.`,
 }
 
 func overlayText(o api.Overlay) string {
+	if o.Kind == "file" {
+		return text.Printable(o.Name) // "the whole file"
+	}
 	return strings.TrimSpace(text.Printable(o.Kind + " " + o.Name))
 }
 

@@ -142,7 +142,7 @@ func newReader(t *testing.T, bin string) *reader {
 		"PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "TMPDIR="+home, "SOURCE="+root,
 		"SLUICE_ADMIN="+r.ports("127.0.0.1:2024"), "GOFLAGS=-buildvcs=false", "LC_ALL=C", "NO_COLOR=1",
 		"GOPATH="+goEnv(t, "GOPATH"), "GOCACHE="+goEnv(t, "GOCACHE"), "GOMODCACHE="+goEnv(t, "GOMODCACHE"), "GOWORK=off")
-	// On a terminal curl shows no progress.
+	// curl shows no progress when it prints to a terminal.
 	if err := os.WriteFile(filepath.Join(home, ".curlrc"), []byte("no-progress-meter\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
