@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -34,6 +35,7 @@ on host:port or unix:/path. --admin is where the admin API is to listen.`,
 				report(cmd.ErrOrStderr(), problems)
 				return errConfig
 			}
+			file.State = filepath.Join(file.State, "to") // what the API has changed of sluice run is none of this
 			s := &service{file: file, stderr: cmd.ErrOrStderr()}
 			s.started = func() {
 				fmt.Fprintf(cmd.OutOrStdout(), "%s is served on %s. Ctrl-C stops it.\n", target, strings.Join(s.proxy.Addresses(), ", "))

@@ -34,7 +34,7 @@ func TestTo(t *testing.T) {
 			t.Errorf("%s: %s over %s", url, res.Status, res.Proto)
 		}
 	}
-	if left, _ := os.ReadDir(filepath.Join(os.Getenv("XDG_STATE_HOME"), "sluice")); len(left) == 0 {
+	if left, _ := os.ReadDir(filepath.Join(os.Getenv("XDG_STATE_HOME"), "sluice/to")); len(left) == 0 {
 		t.Error("nothing is kept in the state directory")
 	}
 }
