@@ -32,6 +32,7 @@ type call struct {
 	closed atomic.Bool // nobody wants what follows
 
 	env    wasm.Environ
+	made   bool // env is
 	errors journal.Writer
 	stdin  stdin
 

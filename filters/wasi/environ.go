@@ -22,10 +22,14 @@ var metaVariables = map[string]bool{
 	"SERVER_PROTOCOL": true, "SERVER_SOFTWARE": true,
 }
 
-// environ makes the command's environment: what the configuration grants, and
-// the request's head.
+// environ returns the command's environment: what the configuration grants, and
+// the request's head as it is when this is called first.
 func (c *call) environ() *wasm.Environ {
 	e, r := &c.env, &c.x.Request
+	if c.made {
+		return e
+	}
+	c.made = true
 	e.Grow(48, 2<<10)
 	e.AddAll(&c.f.env)
 	e.Add("GATEWAY_INTERFACE", "CGI/1.1")

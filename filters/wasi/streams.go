@@ -169,6 +169,9 @@ func (c *call) flush() {
 
 // handOn lets who serves the exchange have p, and goes on when it has been read.
 func (c *call) handOn(p []byte) {
+	if !c.handed {
+		c.environ() // now: who serves the exchange takes back what it has changed of the request
+	}
 	c.ready, c.handed = p, true
 	more := false
 	c.in.Wait(func() { more = c.yield(struct{}{}) })

@@ -324,3 +324,26 @@ func TestFailures(t *testing.T) {
 	f("x0", failed, 502, wasm.Misused, "there is none", Config{})
 	f("o", failed, 502, wasm.Misused, "line 1 of the output is no field: \"ok\"", Config{})
 }
+
+// A command that asks for its environment after the head of its answer has it from
+// the request that it was given: by then a route has taken back what it had changed.
+func TestLateEnvironment(t *testing.T) {
+	f := load(t, "late-environ", Config{})
+	x := request("GET", "/asked?a=b", nil, 0, "X-A", "b")
+	t.Cleanup(x.End)
+	if err := f.Serve(x); err != nil {
+		t.Fatal(err)
+	}
+	x.Request.Path, x.Request.Query = "/taken-back", "c=d"
+	x.Request.Fields.Set("X-A", "secret")
+	got, err := content(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vars := strings.Split(got, "\x00")
+	for _, want := range []string{"PATH_INFO=/asked", "QUERY_STRING=a=b", "HTTP_X_A=b"} {
+		if !slices.Contains(vars, want) {
+			t.Errorf("%s is not in %q", want, vars)
+		}
+	}
+}
