@@ -1,7 +1,9 @@
 package server
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 
@@ -16,26 +18,29 @@ import (
 func Check(file *config.File) (*diag.List, error) {
 	problems, err := offline(file, func(*snapshot) {})
 	for _, f := range file.Filters {
-		checkModule(problems, f.Place, "filter "+f.Name, f.Wasm)
+		checkModule(problems, f.Place, f.Wasm)
 	}
 	for _, f := range file.Functions {
-		checkModule(problems, f.Place, "function "+f.Name, f.Wasm)
+		checkModule(problems, f.Place, f.Wasm)
 	}
 	return problems, err
 }
 
 // checkModule looks whether the file of a module is there, if it is to come from
 // one.
-func checkModule(problems *diag.List, at diag.Place, what, path string) {
+func checkModule(problems *diag.List, at diag.Place, path string) {
 	if path == "" {
 		return
 	}
 	info, err := os.Stat(path)
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err // the path is said once
+	}
 	switch {
 	case err != nil:
-		problems.Errorf(at, "%s: %v", what, err).Hint = "build it, name the right file, or write uploaded if only the API provides it"
+		problems.Errorf(at, "%s: %v", path, err).Hint = "build it, name the right file, or write uploaded if only the API provides it"
 	case !info.Mode().IsRegular():
-		problems.Errorf(at, "%s: %s is not a file", what, path)
+		problems.Errorf(at, "%s is not a file", path)
 	}
 }
 

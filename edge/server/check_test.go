@@ -43,7 +43,7 @@ func TestCheck(t *testing.T) {
 	f("sites: { a: { routes: { /*: { redirect: { map: none.map } } } } }", "none.map")
 	f(site+"filters: { f: { wasm: there.wasm } }", "")
 	f(site+"filters: { f: { wasm: uploaded } }", "")
-	f(site+"filters: { f: { wasm: none.wasm } }", "no such file")
+	f(site+"filters: { f: { wasm: none.wasm } }", "none.wasm: no such file")
 	f(site+"filters: { f: { wasm: dir } }", "is not a file")
-	f("sites: { a: { routes: { /: function:g } } }\nfunctions: { g: { wasm: none.wasm } }", "function g: stat")
+	f("sites: { a: { routes: { /: function:g } } }\nfunctions: { g: { wasm: none.wasm } }", "none.wasm: no such file")
 }
