@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"mime"
 	"net"
@@ -194,10 +195,19 @@ func decode(w http.ResponseWriter, r *http.Request, v any) error {
 	}
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxJSON))
 	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return &api.Problem{Title: "malformed JSON", Status: http.StatusBadRequest, Detail: err.Error()}
+	err := d.Decode(v)
+	if err == nil {
+		if _, err = d.Token(); err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = errors.New("something follows the value")
+		}
 	}
-	return nil
+	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return tooLarge(large)
+	}
+	return &api.Problem{Title: "malformed JSON", Status: http.StatusBadRequest, Detail: err.Error()}
 }
 
 // audit leaves a line for whoever asks later what was changed.

@@ -69,6 +69,66 @@ func TestRemoveFilterOfOverlays(t *testing.T) {
 	serves("after a restart")
 }
 
+// A route that was made for a function goes with it, also after a filter was on it.
+func TestRemoveFunctionOfRoute(t *testing.T) {
+	r, ctx := startRig(t), context.Background()
+	if _, err := r.pushFunction("say", "script", api.Use{Route: "shop/say"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.pushFilter("deny", "deny", api.Use{Route: "shop/say"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.c.RemoveFilter(ctx, "deny"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, body := r.get("/say?ho"); body != "ok" {
+		t.Errorf("got %q", body)
+	}
+	if err := r.c.RemoveFunction(ctx, "say"); err != nil {
+		t.Fatal(err)
+	}
+	if c := r.config(); len(c.Overlays) != 0 {
+		t.Errorf("overlays %+v", c.Overlays)
+	}
+}
+
+// What is no request of the API is refused, and says why.
+func TestMalformed(t *testing.T) {
+	r := startRig(t)
+	for _, c := range []struct {
+		method, path, body string
+		want               int
+	}{
+		{"PUT", "splits/split", `{"weights": {"one": 0, "two": 100}} {}`, http.StatusBadRequest},
+		{"PUT", "splits/split", `{"weights": {"one": 0, "two": 100}}]`, http.StatusBadRequest},
+		{"PUT", "splits/split", `{"weights": {"one": 0, "two": 1e999}}`, http.StatusBadRequest},
+		{"PUT", "splits/split", `{"shares": {}}`, http.StatusBadRequest},
+		{"PUT", "splits/split", `{"weights": {"` + strings.Repeat("a", 2<<20) + `": 0}}`, http.StatusRequestEntityTooLarge},
+		{"POST", "explain", strings.Repeat("[", 100_000), http.StatusBadRequest},
+		{"PUT", "routes/shop/deep", strings.Repeat("[", 100_000), http.StatusBadRequest},
+		{"PUT", "routes/shop/long", strings.Repeat("a", 2<<20), http.StatusRequestEntityTooLarge},
+		{"POST", "config/rollback/99999999999999999999", "", http.StatusBadRequest},
+		{"POST", "config/rollback/-1", "", http.StatusBadRequest},
+	} {
+		req, err := http.NewRequest(c.method, r.url+"/v1/"+c.path, strings.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != c.want {
+			t.Errorf("%s %s %.40s: %d, want %d", c.method, c.path, c.body, res.StatusCode, c.want)
+		}
+	}
+	if c := r.config(); len(c.Overlays) != 0 {
+		t.Errorf("overlays %+v", c.Overlays)
+	}
+}
+
 // A version that a route is pinned to cannot be removed: no configuration that names
 // it could be put in force any more.
 func TestRemovePinned(t *testing.T) {

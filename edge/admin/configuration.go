@@ -118,6 +118,10 @@ func (a *API) rollBackConfig(w http.ResponseWriter, r *http.Request) {
 	a.configured(w, r, c, err)
 }
 
+func tooLarge(err *http.MaxBytesError) error {
+	return &api.Problem{Title: "too large", Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the body has more than %d bytes", err.Limit)}
+}
+
 // readText reads a body of YAML or JSON.
 func readText(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
 	// A form of another site's page can post without asking, but not as YAML or JSON.
@@ -130,8 +134,8 @@ func readText(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	if err == nil {
 		return text, nil
 	}
-	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, &api.Problem{Title: "too large", Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the body has more than %d bytes", tooLarge.Limit)}
+	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, tooLarge(large)
 	}
 	return nil, &api.Problem{Title: "broken off", Status: http.StatusBadRequest, Detail: "the body broke off; nothing was changed"}
 }

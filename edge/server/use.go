@@ -121,9 +121,10 @@ func (s *Server) useFunction(name string, use api.Use) edit {
 
 // dropFunction takes back what the API has changed for a function's sake.
 func dropFunction(name string) edit {
+	made := canonical(asMap("function:" + name)) // a route that useFunction has made
 	return func(_ *config.File, all []overlay) ([]overlay, error) {
 		return slices.DeleteFunc(all, func(o overlay) bool {
-			return o.Kind == "function" && o.Name == name || o.Kind == "route" && o.Value == "function:"+name
+			return o.Kind == "function" && o.Name == name || o.Kind == "route" && canonical(asMap(o.Value)) == made
 		}), nil
 	}
 }
