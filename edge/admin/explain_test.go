@@ -24,7 +24,7 @@ func TestExplain(t *testing.T) {
 	_, err = c.Explain(ctx, api.ExplainRequest{URL: "ftp://127.0.0.1/"})
 	status(t, err, 422)
 	_, err = c.Explain(ctx, api.ExplainRequest{URL: strings.Repeat("x", 2<<20)})
-	status(t, err, 400)
+	status(t, err, 413)
 
 	check := func(method, mediaType, body string, want int) {
 		t.Helper()
