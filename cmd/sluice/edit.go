@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
+	"github.com/sluice-edge/sluice/edge/osfile"
 )
 
 // edit is a file that is to hold something else than the running proxy has read.
@@ -87,7 +88,7 @@ func (e *edit) write() (err error) {
 	if err := os.Rename(tmp.Name(), target); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(target))
+	return osfile.SyncDir(filepath.Dir(target))
 }
 
 // keepOwner gives f the owner and group of another file.
@@ -107,14 +108,4 @@ func keepOwner(f *os.File, of fs.FileInfo) error {
 		return fmt.Errorf("keep its owner: %w", err)
 	}
 	return nil
-}
-
-// syncDir makes a rename last.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/sluice-edge/sluice/edge/files"
+	"github.com/sluice-edge/sluice/edge/osfile"
 )
 
 // create makes an authority in dir. Certificate and key appear together, by
@@ -49,7 +49,7 @@ func create(dir string) error {
 	if err != nil {
 		return err
 	}
-	return files.SyncDir(parent)
+	return osfile.SyncDir(parent)
 }
 
 func newAuthority(now time.Time) (certPEM, keyPEM []byte, err error) {

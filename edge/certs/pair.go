@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sluice-edge/sluice/edge/files"
+	"github.com/sluice-edge/sluice/edge/osfile"
 )
 
 // soon is how long before a certificate's end Load begins to warn.
@@ -98,7 +98,7 @@ func wildcard(name string) string {
 const maxPEM = 1 << 20
 
 func readPEM(file, what string) ([]byte, error) {
-	b, err := files.Read(file, maxPEM)
+	b, err := osfile.Read(file, maxPEM)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%s %q does not exist", what, file)

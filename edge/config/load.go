@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/sluice-edge/sluice/edge/diag"
-	"github.com/sluice-edge/sluice/edge/files"
+	"github.com/sluice-edge/sluice/edge/osfile"
 )
 
 // maxValueFile is how many bytes a file has at most that gives a value (file:).
@@ -77,9 +77,9 @@ func ParseTexts(texts []Text, o Options) (*File, *diag.List) {
 // readRegular reads a file of limit bytes at most. Devices and pipes are refused:
 // they may have no end.
 func readRegular(name string, limit int64) ([]byte, error) {
-	b, err := files.Read(name, limit)
+	b, err := osfile.Read(name, limit)
 	switch {
-	case errors.Is(err, files.ErrTooLarge):
+	case errors.Is(err, osfile.ErrTooLarge):
 		return nil, fmt.Errorf("larger than %s", formatSize(limit))
 	case err != nil:
 		return nil, cause(err)

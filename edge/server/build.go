@@ -9,8 +9,8 @@ import (
 	"github.com/sluice-edge/sluice/edge/compress"
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/diag"
-	"github.com/sluice-edge/sluice/edge/files"
 	"github.com/sluice-edge/sluice/edge/metrics"
+	"github.com/sluice-edge/sluice/edge/osfile"
 	"github.com/sluice-edge/sluice/edge/route"
 	"github.com/sluice-edge/sluice/edge/split"
 	"github.com/sluice-edge/sluice/edge/upstream"
@@ -177,7 +177,7 @@ func (b *builder) meter(snap *snapshot, name routeName) *metrics.Requests {
 
 // redirectMap reads the file of a map of redirects.
 func (b *builder) redirectMap(c *config.Route) []route.MapLine {
-	f, err := files.Open(c.Redirect.Map)
+	f, err := osfile.Open(c.Redirect.Map)
 	if err != nil {
 		b.problems.Errorf(c.Redirect.Place, "%v", err)
 		return nil

@@ -206,7 +206,7 @@ func (y *party) send(t testing.TB, r *request) *outcome {
 	}
 	all, err := io.ReadAll(c)
 	if err != nil {
-		t.Fatalf("%s: %v", r, err)
+		t.Fatalf("%s: %v after %q; the proxy's log:\n%s", r, err, all, y.log)
 	}
 	res, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(all)), &http.Request{Method: r.method})
 	if err != nil {

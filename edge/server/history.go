@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/sluice-edge/sluice/edge/config"
-	"github.com/sluice-edge/sluice/edge/files"
+	"github.com/sluice-edge/sluice/edge/osfile"
 )
 
 // maxRevisions is how many configurations the history keeps.
@@ -124,7 +124,7 @@ func (h *history) add(texts []config.Text, cause string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := files.Replace(h.path(next), b); err != nil {
+	if err := osfile.Replace(h.path(next), b); err != nil {
 		return err
 	}
 	for len(numbers) >= maxRevisions {

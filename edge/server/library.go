@@ -13,7 +13,7 @@ import (
 	"syscall"
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
-	"github.com/sluice-edge/sluice/edge/files"
+	"github.com/sluice-edge/sluice/edge/osfile"
 	"github.com/sluice-edge/sluice/filters/registry"
 )
 
@@ -39,7 +39,7 @@ func openLibrary(state, dir, what string) (*library, error) {
 // seed makes the module in a file the current version of name, if the file is
 // another than the one that was seen last, and returns the version that is current.
 func (l *library) seed(name, path string, check registry.Check) (registry.Version, error) {
-	binary, err := files.Read(path, maxModule)
+	binary, err := osfile.Read(path, maxModule)
 	if err != nil {
 		return registry.Version{}, err
 	}

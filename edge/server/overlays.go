@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/sluice-edge/sluice/edge/config"
-	"github.com/sluice-edge/sluice/edge/files"
+	"github.com/sluice-edge/sluice/edge/osfile"
 )
 
 // overlay is a change by the API to what the files say. It holds until they say
@@ -130,7 +130,7 @@ func writeOverlays(state string, all []overlay) error {
 	if err != nil {
 		return err
 	}
-	return files.Replace(overlaysPath(state), b)
+	return osfile.Replace(overlaysPath(state), b)
 }
 
 // saveOverlays keeps what is to hold after a restart too. s.mu is held.

@@ -89,6 +89,12 @@ func (l *lines) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
 // port returns an address of loopback that was free a moment ago.
 func port(t testing.TB) string {
 	t.Helper()

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/sluice-edge/sluice/edge/files"
+	"github.com/sluice-edge/sluice/edge/osfile"
 	"github.com/sluice-edge/sluice/edge/rollout"
 )
 
@@ -55,7 +55,7 @@ func (s *saved) set(key string, weights []rollout.Weight) error {
 	if err != nil {
 		return err
 	}
-	if err := files.Replace(s.path, b); err != nil {
+	if err := osfile.Replace(s.path, b); err != nil {
 		return fmt.Errorf("keep the shares of a split: %w", err)
 	}
 	s.splits = next

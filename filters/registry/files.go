@@ -14,7 +14,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sluice-edge/sluice/edge/files"
+	"github.com/sluice-edge/sluice/edge/osfile"
 )
 
 // Check looks at a module and returns the name of its ABI. An error is wrapped in
@@ -178,7 +178,7 @@ func (s *Store) accept(name string, from Source, up *upload) (v Version, created
 		return Version{}, false, fmt.Errorf("store module: %w", err)
 	}
 	s.step("renamed")
-	if err := files.SyncDir(s.modules()); err != nil {
+	if err := osfile.SyncDir(s.modules()); err != nil {
 		return Version{}, false, fmt.Errorf("store module: %w", err)
 	}
 	next := &record{}
@@ -275,7 +275,7 @@ func (s *Store) writeRecord(name string, r *record) error {
 		err = os.Rename(f.Name(), s.recordPath(name))
 	}
 	if err == nil {
-		err = files.SyncDir(s.records())
+		err = osfile.SyncDir(s.records())
 	}
 	if err != nil {
 		return fmt.Errorf("record module %q: %w", name, err)

@@ -20,7 +20,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sluice-edge/sluice/edge/files"
+	"github.com/sluice-edge/sluice/edge/osfile"
 )
 
 // Config bounds what a store keeps.
@@ -346,7 +346,7 @@ func (s *Store) Remove(name string) error {
 	if err := os.Remove(s.recordPath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove module %q: %w", name, err)
 	}
-	if err := files.SyncDir(s.records()); err != nil {
+	if err := osfile.SyncDir(s.records()); err != nil {
 		return fmt.Errorf("remove module %q: %w", name, err)
 	}
 	delete(s.names, name)

@@ -1,5 +1,5 @@
-// Package files reads files that others name, and writes files that outlive a crash.
-package files
+// Package osfile reads files that others name, and writes files that outlive a crash.
+package osfile
 
 import (
 	"errors"
