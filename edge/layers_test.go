@@ -30,7 +30,7 @@ var layers = map[string]int{
 
 	"edge/bufpool": 1,
 	"edge/diag":    1,
-	"edge/osfile":   1,
+	"edge/osfile":  1,
 	"edge/metrics": 1,
 
 	"edge/balance":     2,
