@@ -28,10 +28,11 @@ var layers = map[string]int{
 	"sdk/...":        0,
 	"wasm-testdata":  0,
 
-	"edge/bufpool": 1,
-	"edge/diag":    1,
-	"edge/osfile":  1,
-	"edge/metrics": 1,
+	"edge/bufpool":         1,
+	"edge/diag":            1,
+	"edge/osfile":          1,
+	"edge/metrics":         1,
+	"filters/wasm/rewrite": 1,
 
 	"edge/balance":     2,
 	"edge/certs":       2,
@@ -99,9 +100,9 @@ var doors = []door{
 	{"github.com/santhosh-tekuri/jsonschema/v6/...", nil, []string{"edge/config"}},
 	{"github.com/spf13/cobra/...", []string{"cmd/sluice"}, nil},
 	{"github.com/spf13/pflag/...", []string{"cmd/sluice"}, nil},
-	{"github.com/tetratelabs/wazero", []string{"filters/wasm"}, nil},
-	{"github.com/tetratelabs/wazero/api", []string{"filters/wasm", "filters/httpwasm"}, nil},
-	{"github.com/tetratelabs/wazero/...", []string{"filters/wasm"}, nil},
+	{"github.com/tetratelabs/wazero", []string{"filters/wasm"}, []string{"filters/wasm/rewrite"}},
+	{"github.com/tetratelabs/wazero/api", []string{"filters/wasm", "filters/httpwasm"}, []string{"filters/wasm/rewrite"}},
+	{"github.com/tetratelabs/wazero/...", []string{"filters/wasm"}, []string{"filters/wasm/rewrite"}},
 	{"github.com/yuin/goldmark/...", []string{"examples/markdown"}, nil},
 	{"golang.org/x/net/http2/...", []string{"edge/http2"}, nil},
 	{"golang.org/x/sys/...", []string{"edge/cache", "edge/http1", "edge/listen"}, nil},
@@ -247,7 +248,7 @@ func TestLayerRules(t *testing.T) {
 	f("examples/auth", module+"edge/http1", code, "is not the sdk, all that a guest may import of the module")
 	f("examples/auth", module+"edge/server", test, "")
 	f("filters/httpwasm", "github.com/tetratelabs/wazero/api", code, "")
-	f("filters/httpwasm", "github.com/tetratelabs/wazero", code, "has its doors elsewhere: filters/wasm")
+	f("filters/httpwasm", "github.com/tetratelabs/wazero", code, "has its doors elsewhere: filters/wasm, filters/wasm/rewrite")
 	f("edge/http1", "net/http", code, "has its doors elsewhere: edge/admin, edge/admin/api, edge/edgetest, edge/http3, edge/metrics, cmd/sluice/..., sdk/..., ...")
 	f("edge/http1", "net/http/httptest", test, "")
 	f("edge/config", "github.com/santhosh-tekuri/jsonschema/v6", test, "")

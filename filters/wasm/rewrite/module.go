@@ -1,0 +1,477 @@
+package rewrite
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+)
+
+// The sections (WebAssembly Core, section 5.5.2).
+const (
+	secCustom = iota
+	secType
+	secImport
+	secFunc
+	secTable
+	secMemory
+	secGlobal
+	secExport
+	secStart
+	secElement
+	secCode
+	secData
+	secDataCount
+)
+
+// order is where sections stand in a module.
+var order = [...]int{secType: 1, secImport: 2, secFunc: 3, secTable: 4, secMemory: 5, secGlobal: 6, secExport: 7, secStart: 8,
+	secElement: 9, secDataCount: 10, secCode: 11, secData: 12}
+
+// module is what is in a binary.
+type module struct {
+	size   int
+	types  []funcType
+	typeOf map[string]int // the first type that is so, by funcType.key
+	funcs  []function     // imported ones first
+
+	imported       int // functions
+	importedTables int
+	tables         []table // but for imported ones
+	memories       int
+	memory         Memory
+	global         []global // imported ones first
+	importedGlobal int
+	imports        []Import
+	exports        []export
+	start          int // the function, or -1
+	elements       []element
+	data           []segment
+	dataCount      int // what the section says, or -1
+	names          []byte
+
+	importBody    []byte // the items of the section as they are
+	importN       int
+	memorySection []byte
+	dataSection   []byte
+	codeSize      int
+	stack         int64 // Options.Stack
+
+	labels  []label  // of the function that is scanned
+	calls   []uint32 // of all functions one after the other: what is called, and past functions what type
+	carried int64
+	locals  int64
+	uses    usage
+}
+
+// function is one function.
+type function struct {
+	typ      uint32
+	taken    bool   // something may call it by reference
+	declared bool   // its reference may be taken by code (WebAssembly Core, section 3.4.10)
+	groups   uint32 // of local variables
+	head     []byte // their types
+	locals   uint32 // with parameters
+	code     []byte // instructions
+	calls    int    // where those of module.calls end
+	bulk     bool   // has an instruction that is charged by its operand
+	counted  bool   // is on a cycle of the call graph
+	frame    int64  // bytes of stack, estimated
+}
+
+type funcType struct {
+	params, results []byte
+	same            int // the first type that is equal
+}
+
+type global struct {
+	typ      byte
+	mutable  bool
+	init     constant
+	imported bool
+}
+
+type export struct {
+	name  string
+	kind  Kind
+	index uint32
+}
+
+type element struct {
+	flags       uint32
+	table       uint32
+	offset      constant
+	kind        byte
+	expressions []constant
+	funcs       []uint32
+}
+
+type segment struct {
+	passive bool
+	offset  constant
+	init    []byte
+}
+
+// constant is a constant expression: one instruction and end.
+type constant struct {
+	op   byte
+	a    uint32 // of global.get and ref.func
+	v    int32  // of i32.const
+	text []byte
+}
+
+const header = "\x00asm\x01\x00\x00\x00"
+
+// read reads a binary.
+func read(binary []byte) (*module, error) {
+	if !bytes.HasPrefix(binary, []byte(header)) {
+		return nil, errors.New("does not begin with the magic number and version 1 of a core module")
+	}
+	m := &module{size: len(binary), typeOf: make(map[string]int), start: -1, dataCount: -1}
+	r := reader{b: binary, p: len(header)}
+	last := 0
+	for r.p < len(binary) {
+		id := r.byte()
+		s := reader{b: r.bytes(r.u32())}
+		if r.err != nil {
+			return nil, fmt.Errorf("section %d: %w", id, r.err)
+		}
+		if id != secCustom {
+			switch {
+			case int(id) >= len(order):
+				return nil, fmt.Errorf("section %d is not supported", id)
+			case order[id] <= last:
+				return nil, fmt.Errorf("section %d is out of order", id)
+			}
+			last = order[id]
+		}
+		m.section(id, &s)
+		if s.err == nil && s.p != len(s.b) {
+			s.err = errors.New("has bytes behind its end")
+		}
+		if s.err != nil {
+			return nil, fmt.Errorf("section %d: %w", id, s.err)
+		}
+	}
+	return m, m.check()
+}
+
+func (m *module) section(id byte, s *reader) {
+	switch id {
+	case secCustom:
+		if s.name() == "name" && m.names == nil {
+			m.names = s.b[s.p:] // its indexes are looked at when all functions are known
+		}
+		if s.err == nil {
+			s.p = len(s.b) // nothing else is of use to the runtime
+		}
+	case secType:
+		m.readTypes(s)
+	case secImport:
+		m.readImports(s)
+	case secFunc:
+		for range s.atMost(maxFuncs, "functions") {
+			m.funcs = append(m.funcs, function{typ: s.index(len(m.types), "type")})
+		}
+	case secTable:
+		for range s.atMost(maxTables, "tables") {
+			m.tables = append(m.tables, s.table())
+		}
+	case secMemory:
+		m.memorySection = s.b
+		for range s.atMost(math.MaxInt32, "memories") {
+			m.readMemory(s)
+		}
+	case secGlobal:
+		for range s.atMost(maxGlobals, "globals") {
+			m.global = append(m.global, global{typ: s.valueType(), mutable: s.mutability(), init: m.constant(s)})
+		}
+	case secExport:
+		m.readExports(s)
+	case secStart:
+		m.start = int(s.index(len(m.funcs), "function"))
+		if s.err == nil {
+			if t := &m.types[m.funcs[m.start].typ]; len(t.params)+len(t.results) != 0 {
+				s.fail(errors.New("start function has parameters or results"))
+			}
+		}
+	case secElement:
+		m.readElements(s)
+	case secDataCount:
+		m.dataCount = int(s.u32())
+	case secCode:
+		m.codeSize = len(s.b)
+		m.readCode(s)
+	case secData:
+		m.dataSection = s.b
+		for range s.atMost(maxSegments, "segments of data") {
+			m.readData(s)
+		}
+	}
+}
+
+// check looks at what spans sections.
+func (m *module) check() error {
+	if n := len(m.funcs); n > m.imported && m.funcs[n-1].code == nil {
+		return errors.New("there are functions without bodies")
+	}
+	if m.dataCount >= 0 && m.dataCount != len(m.data) {
+		return fmt.Errorf("data count is %d, and there are %d segments", m.dataCount, len(m.data))
+	}
+	return nil
+}
+
+func (m *module) readTypes(s *reader) {
+	for range s.atMost(maxTypes, "types") {
+		if form := s.byte(); form != typeFunction {
+			s.failf("form of type 0x%x is not supported", form)
+		}
+		t := funcType{params: s.valueTypes("parameters"), results: s.valueTypes("results")}
+		if s.err != nil {
+			return
+		}
+		t.same = len(m.types)
+		if first, ok := m.typeOf[t.key()]; ok {
+			t.same = first
+		} else {
+			m.typeOf[t.key()] = t.same
+		}
+		m.types = append(m.types, t)
+	}
+}
+
+// key is the same for types that are equal.
+func (t *funcType) key() string { return string(t.params) + " " + string(t.results) }
+
+// typeIndex returns the index of a type, which it adds if there is none.
+func (m *module) typeIndex(params, results []byte) uint32 {
+	t := funcType{params: params, results: results, same: len(m.types)}
+	if i, ok := m.typeOf[t.key()]; ok {
+		return uint32(i)
+	}
+	m.typeOf[t.key()] = t.same
+	m.types = append(m.types, t)
+	return uint32(t.same)
+}
+
+func (r *reader) valueTypes(what string) []byte {
+	list := r.bytes(uint32(r.atMost(maxTypeItems, what)))
+	for _, t := range list {
+		if !isValueType(t) {
+			r.failf("type of value 0x%x is not supported", t)
+		}
+	}
+	return list
+}
+
+func (r *reader) mutability() bool {
+	v := r.byte()
+	if v > 1 {
+		r.failf("mutability of a global is 0x%x", v)
+	}
+	return v == 1
+}
+
+func (m *module) readImports(s *reader) {
+	m.importN = s.atMost(maxImports, "imports")
+	at := s.p
+	for range m.importN {
+		im := Import{Module: s.name(), Name: s.name(), Kind: Kind(s.byte())}
+		if reserved(im.Module) || reserved(im.Name) {
+			s.failf("imports %q.%q: names that begin with %s are the host's", im.Module, im.Name, Reserved)
+		}
+		switch im.Kind {
+		case KindFunc:
+			f := function{typ: s.index(len(m.types), "type")}
+			if s.err == nil {
+				im.Type = m.types[f.typ].signature()
+			}
+			m.funcs = append(m.funcs, f)
+			m.imported++
+		case KindTable:
+			s.table()
+			m.importedTables++
+		case KindMemory:
+			m.readMemory(s)
+		case KindGlobal:
+			m.global = append(m.global, global{typ: s.valueType(), mutable: s.mutability(), imported: true})
+			m.importedGlobal++
+		default:
+			s.failf("kind of import 0x%x is not supported", byte(im.Kind))
+		}
+		if s.err != nil {
+			return
+		}
+		m.imports = append(m.imports, im)
+	}
+	m.importBody = s.b[at:s.p]
+}
+
+func (m *module) readMemory(s *reader) {
+	minimum, maximum, limited := s.limits()
+	m.memory = Memory{Minimum: int64(minimum) * PageSize, Maximum: -1}
+	if limited {
+		m.memory.Maximum = int64(maximum) * PageSize
+	}
+	if m.memories++; m.memories > 1 {
+		s.fail(errors.New("more than one memory is not supported"))
+	}
+	const pages = 1 << 16 // WebAssembly Core, section 3.2.4
+	if minimum > pages || limited && (maximum > pages || minimum > maximum) {
+		s.failf("memory of %d to %d pages", minimum, maximum)
+	}
+}
+
+func (m *module) readExports(s *reader) {
+	tables := m.importedTables + len(m.tables)
+	for range s.atMost(maxExports, "exports") {
+		e := export{name: s.name(), kind: Kind(s.byte())}
+		if reserved(e.name) {
+			s.failf("exports %q: names that begin with %s are the host's", e.name, Reserved)
+		}
+		switch e.kind {
+		case KindFunc:
+			e.index = s.index(len(m.funcs), "function")
+			m.take(e.index, s)
+		case KindTable:
+			e.index = s.index(tables, "table")
+		case KindMemory:
+			e.index = s.index(m.memories, "memory")
+		case KindGlobal:
+			e.index = s.index(len(m.global), "global")
+		default:
+			s.failf("kind of export 0x%x is not supported", byte(e.kind))
+		}
+		if s.err != nil {
+			return
+		}
+		m.exports = append(m.exports, e)
+	}
+}
+
+func reserved(name string) bool { return strings.HasPrefix(name, Reserved) }
+
+// take marks a function of which code may take a reference.
+func (m *module) take(index uint32, s *reader) {
+	if s.err == nil {
+		m.funcs[index].taken, m.funcs[index].declared = true, true
+	}
+}
+
+// constant reads a constant expression (WebAssembly Core, section 3.3.10). Without
+// instructions that compute, one that is valid is a single instruction.
+func (m *module) constant(s *reader) constant {
+	var i instruction
+	at := s.p
+	c := constant{}
+	if s.p < len(s.b) {
+		c.op = s.b[s.p]
+	}
+	switch c.op {
+	case opI32Const:
+		s.p++
+		c.v = int32(s.signed(32))
+	case opGlobalGet:
+		s.p++
+		c.a = s.index(m.importedGlobal, "imported global")
+	case opRefFunc:
+		s.p++
+		c.a = s.index(len(m.funcs), "function")
+		m.take(c.a, s)
+	case opI64Const, opF32Const, opF64Const, opRefNull:
+		s.next(&i)
+	case opSIMD:
+		if s.next(&i); i.op != opSIMD<<8|12 {
+			s.failf("instruction 0x%x in a constant expression is not supported", i.op)
+		}
+	default:
+		s.failf("instruction 0x%x in a constant expression is not supported", c.op)
+	}
+	if s.byte() != opEnd {
+		s.fail(errors.New("constant expression of more than one instruction"))
+	}
+	if s.err == nil {
+		c.text = s.b[at:s.p]
+	}
+	return c
+}
+
+// offset reads where a segment goes.
+func (m *module) offset(s *reader) constant {
+	c := m.constant(s)
+	if c.op != opI32Const && c.op != opGlobalGet {
+		s.failf("offset of a segment is instruction 0x%x", c.op)
+	}
+	return c
+}
+
+// readElements reads the element section (WebAssembly Core, section 5.5.12).
+func (m *module) readElements(s *reader) {
+	left := maxElements
+	tables := m.importedTables + len(m.tables)
+	for range s.atMost(maxSegments, "segments of elements") {
+		e := element{flags: s.u32()}
+		if e.flags > 7 {
+			s.failf("segment of elements %d is not supported", e.flags)
+			return
+		}
+		passive, explicit, expressions := e.flags&1 != 0, e.flags&2 != 0, e.flags&4 != 0
+		if !passive {
+			if explicit {
+				e.table = s.index(tables, "table")
+			}
+			e.offset = m.offset(s)
+		}
+		switch {
+		case !passive && !explicit:
+		case expressions:
+			e.kind = s.refType()
+		default:
+			if e.kind = s.byte(); e.kind != 0 {
+				s.failf("kind of elements 0x%x is not supported", e.kind)
+			}
+		}
+		n := s.atMost(left, "elements")
+		left -= n
+		if expressions {
+			e.expressions = make([]constant, n)
+			for i := range e.expressions {
+				e.expressions[i] = m.constant(s)
+			}
+		} else {
+			e.funcs = make([]uint32, n)
+			for i := range e.funcs {
+				e.funcs[i] = s.index(len(m.funcs), "function")
+				m.take(e.funcs[i], s)
+			}
+		}
+		if s.err != nil {
+			return
+		}
+		m.elements = append(m.elements, e)
+	}
+}
+
+// readData reads a segment of data (section 5.5.14).
+func (m *module) readData(s *reader) {
+	var d segment
+	switch flags := s.u32(); flags {
+	case 1:
+		d.passive = true
+	case 0, 2:
+		if m.memories == 0 {
+			s.fail(errors.New("there is no memory for a segment of data"))
+		}
+		if flags == 2 {
+			s.index(m.memories, "memory")
+		}
+		d.offset = m.offset(s)
+	default:
+		s.failf("segment of data %d is not supported", flags)
+	}
+	d.init = s.bytes(s.u32())
+	if s.err == nil {
+		m.data = append(m.data, d)
+	}
+}
