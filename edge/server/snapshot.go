@@ -131,7 +131,8 @@ func (e *entrance) serve(x *edge.Exchange) (*Route, error) {
 		return nil, err
 	}
 	identify(x)
-	return r, r.serve(x, &captures)
+	err = r.serve(x, &captures)
+	return r.of(x), err
 }
 
 // serve is what a route does with an exchange that it has been found for.
@@ -188,14 +189,7 @@ func (b *behind) Serve(x *edge.Exchange) error {
 	if to == r {
 		return r.stored(x)
 	}
-	if err = to.goOn(x, r, &captures); to.response != nil {
-		if err != nil {
-			x.Answer(err)
-		}
-		to.response.apply(&x.Response.Fields)
-		return nil
-	}
-	return err
+	return to.goOn(x, r, &captures)
 }
 
 // goOn serves an exchange that the filters of another route have made this one's.
@@ -229,6 +223,20 @@ func (c *rest) Serve(x *edge.Exchange) error {
 		}
 	}
 	return c.to.stored(x)
+}
+
+// of returns the route that x, which r was found for, is one of in the end: r, or
+// the one that filters have made x one of.
+func (r *Route) of(x *edge.Exchange) *Route {
+	if x.Record.Route == r.name { // names are unique in a site
+		return r
+	}
+	for _, to := range r.site.routes {
+		if x.Record.Route == to.name {
+			return to
+		}
+	}
+	return r
 }
 
 func (r *Route) has(f *filter) bool {
