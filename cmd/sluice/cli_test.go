@@ -80,8 +80,10 @@ func workspace(t *testing.T) string {
 		"auth.wasm": "\x00asm module", "unused.wasm": "\x00asm unused", "auth.json": `{"a": 1}`, "full/notes": "mine",
 		"new.yaml": "new: yes\n", "same.yaml": "same: yes\n", "wrong.yaml": "wrong: yes\n", "raced.yaml": "raced: yes\n",
 		"right.yaml": "listen: { http: \"127.0.0.1:80\" }\nsites: { example.com: 127.0.0.1:1 }\n",
-		"bad.yaml":   "sites:\n  example.com: { routes: { /: api } }\n",
-		"warn.yaml":  "listen: { http: \"127.0.0.1:80\" }\nsites: { example.com: 127.0.0.1:1 }\ntrust: [0.0.0.0/0]\n",
+		"filters.yaml": "listen: { http: \"127.0.0.1:80\" }\nsites: { example.com: { to: \"function:hello\", filters: [auth, headers@3] } }\n" +
+			"filters: { auth: { wasm: uploaded }, headers: { wasm: uploaded, on-error: skip } }\nfunctions: { hello: { wasm: uploaded } }\n",
+		"bad.yaml":  "sites:\n  example.com: { routes: { /: api } }\n",
+		"warn.yaml": "listen: { http: \"127.0.0.1:80\" }\nsites: { example.com: 127.0.0.1:1 }\ntrust: [0.0.0.0/0]\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
@@ -167,6 +169,11 @@ func TestCommandLines(t *testing.T) {
 		"check-strict":     "check DIR/warn.yaml --strict",
 		"check-quiet":      "check DIR/right.yaml -q",
 		"explain-file":     "explain http://example.com/ -c DIR/right.yaml",
+		"explain-offline":  "explain http://example.com/ -c DIR/filters.yaml",
+		"explain-hit":      "explain https://example.com/hit",
+		"explain-only":     "explain https://example.com/only",
+		"explain-missing":  "explain https://example.com/missing",
+		"explain-down":     "explain https://example.com/chat",
 		"explain-wrong":    "explain http://example.com/ -c DIR/bad.yaml",
 		"explain-field":    "explain http://example.com/ -H nothing",
 		"no-command":       "filter",

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -45,13 +46,27 @@ var (
 			{Route: "beta", Match: "POST /checkout/{step}", Why: "wants the method POST, the request has GET; and the field x-beta: 1, which it has not either", Near: true},
 		},
 		Arm: "shop-v2", ArmWhy: "the cookie sid has the value that is dealt this arm (5%)",
-		Filters:  []api.FilterRun{{Name: "auth", Version: 3, Pinned: true, OnError: "deny"}, {Name: "headers", Version: 1, OnError: "skip"}, {Name: "new", OnError: "deny"}},
+		Filters:  []api.FilterRun{{Name: "auth", Version: 3, Pinned: true, State: api.FilterLive, OnError: "deny"}, {Name: "headers", Version: 1, State: api.FilterLive, OnError: "skip"}, {Name: "new", State: api.FilterMissing, OnError: "skip"}},
 		Coding:   "br",
-		Cache:    &api.CacheCase{Key: "shop-v2 https://example.com/checkout/basket", Does: "hit", Why: "it is fresh", Age: 12.5, TTL: 588},
+		Cache:    &api.CacheCase{Key: "shop-v2 https://example.com/checkout/basket", Does: "revalidate", Why: "what is stored is stale since 12s", Age: 612.5, TTL: -12.5},
 		Upstream: &api.Destination{Name: "shop-v2", Balance: "least-requests", Endpoints: []api.Eligible{{Address: "10.0.0.11:8080", Usable: true}, {Address: "10.0.9.1:8080", Usable: true, Why: "backup"}, {Address: "10.0.0.12:8080", Why: "suspended for 3s more: connection_refused"}}},
 		Request:  &api.Sent{Method: "GET", Host: "example.com", URI: "/v2/basket", Fields: []api.Field{{Name: "X-Forwarded-For", Value: "127.0.0.1"}, {Name: "X-Evil", Value: "\x1b[2J"}}},
 		Notes:    []string{"filters are not run here: one may answer, change the request so that it becomes another route's, or choose another arm"},
 	}
+
+	// Nothing is asked, for three reasons; and somebody, though none is fit.
+	explainedHit = api.Explanation{Listener: "[::]:443", Site: "shop", Route: "/", Match: "/", Coding: "br",
+		Cache:    &api.CacheCase{Key: "https://example.com/hit", Does: "hit", Why: "what is stored is fresh", Age: 12.5, TTL: 588},
+		Upstream: &api.Destination{Name: "shop", Balance: "round-robin", Endpoints: []api.Eligible{{Address: "10.0.0.11:8080", Usable: true}}}}
+	explainedOnly = api.Explanation{Listener: "[::]:443", Site: "shop", Route: "/", Match: "/",
+		Cache:    &api.CacheCase{Key: "https://example.com/only", Does: "miss", Why: "nothing is stored under the key; it is answered with 504, since the client wants only what is stored (only-if-cached)"},
+		Upstream: explainedHit.Upstream, Answer: &api.Fixed{Status: 504, Why: "only-if-cached"}}
+	explainedMissing = api.Explanation{Listener: "[::]:443", Site: "shop", Route: "/", Match: "/", Function: "hello@3",
+		Filters: []api.FilterRun{{Name: "new", State: api.FilterMissing, OnError: "deny"}}, Answer: &api.Fixed{Status: 500, Why: "run the filter new, of which no module has been uploaded: proxy_internal_error"}}
+	explainedDown = api.Explanation{Listener: "[::]:443", Site: "shop", Route: "/", Match: "/",
+		Upstream: &api.Destination{Name: "shop", Balance: "round-robin", Endpoints: []api.Eligible{
+			{Address: "10.0.0.12:8080", Why: "suspended for 3s more: connection_refused"}, {Address: "10.0.0.11:8080", Why: "suspended for 4s more: connection_refused"}}},
+		Request: &api.Sent{Method: "GET", Host: "example.com", URI: "/chat", Upgrade: "websocket"}}
 
 	configuration = api.Configuration{
 		File: "/etc/sluice.yaml", ETag: "e1",
@@ -122,7 +137,22 @@ func fakeAPI(t *testing.T) *httptest.Server {
 		answer(w, 200, api.Split{Route: r.PathValue("route"), By: "asked: " + string(body)})
 	})
 	handle("GET /v1/routes", 200, allRoutes)
-	handle("POST /v1/explain", 200, explained)
+	mux.HandleFunc("POST /v1/explain", func(w http.ResponseWriter, r *http.Request) {
+		var asked api.ExplainRequest
+		json.NewDecoder(r.Body).Decode(&asked)
+		switch path.Base(asked.URL) {
+		case "hit":
+			answer(w, 200, explainedHit)
+		case "only":
+			answer(w, 200, explainedOnly)
+		case "missing":
+			answer(w, 200, explainedMissing)
+		case "chat":
+			answer(w, 200, explainedDown)
+		default:
+			answer(w, 200, explained)
+		}
+	})
 	handle("GET /v1/config", 200, configuration)
 	handle("GET /v1/config/history", 200, []api.Revision{
 		{Number: 12, Time: now.Add(-5 * time.Minute), Cause: "route shop/hello set", Bytes: 2345, Current: true},

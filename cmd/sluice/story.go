@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -110,13 +111,7 @@ func showExplanation(out *screen, all bool, r api.ExplainRequest, e api.Explanat
 	}
 	s.filters(e.Filters)
 	s.cache(e.Cache)
-	s.upstream(e.Upstream)
-	if e.Function != "" {
-		s.line("function", text.Green, e.Function)
-	}
-	if e.Request == nil && e.Answer == nil && (e.Upstream != nil || e.Function != "") {
-		s.why("not asked")
-	}
+	s.destination(&e)
 	s.request(e.Request)
 	s.answer(e.Answer)
 	for i, n := range e.Notes {
@@ -163,15 +158,19 @@ func (s *story) filters(all []api.FilterRun) {
 	var rows [][2]string
 	for i, f := range all {
 		name := strconv.Itoa(i+1) + " " + f.Name
+		if f.Version != 0 {
+			name += "@" + strconv.Itoa(f.Version)
+		}
 		said := "if it fails: " + f.OnError
 		switch {
-		case f.Version == 0:
-			said = "nothing was uploaded for it; " + said
+		case f.State == api.FilterMissing && f.OnError == "skip":
+			said = "nothing was uploaded for it: it is skipped"
+		case f.State == api.FilterMissing:
+			said = "nothing was uploaded for it: every request is denied"
 		case f.Pinned:
-			name += "@" + strconv.Itoa(f.Version)
 			said = "the route names this version; " + said
-		default:
-			name += "@" + strconv.Itoa(f.Version)
+		case f.State == api.FilterOffline:
+			said = "its version is known once the file runs; " + said
 		}
 		rows = append(rows, [2]string{name, said})
 	}
@@ -188,8 +187,11 @@ func (s *story) cache(c *api.CacheCase) {
 	}
 	s.line("cache", style, c.Does)
 	s.why(c.Why)
-	if c.Age > 0 || c.TTL > 0 {
-		s.why(fmt.Sprintf("stored %s ago, fresh for %s more", seconds(c.Age), seconds(max(0, c.TTL))))
+	switch {
+	case c.TTL > 0:
+		s.why(fmt.Sprintf("its age is %s, and it is fresh for %s more", seconds(c.Age), seconds(c.TTL)))
+	case c.Age > 0:
+		s.why("its age is " + seconds(c.Age))
 	}
 	s.why("key " + c.Key)
 }
@@ -199,28 +201,45 @@ func seconds(n float64) string {
 	return text.Age(time.Duration(min(n, 1e9) * float64(time.Second)))
 }
 
-func (s *story) upstream(d *api.Destination) {
-	if d == nil {
-		return
+// destination tells who is asked, or would be if it came to that.
+func (s *story) destination(e *api.Explanation) {
+	if e.Upstream != nil {
+		s.line("upstream", text.Green, e.Upstream.Name)
 	}
-	s.line("upstream", text.Green, d.Name)
+	if e.Function != "" {
+		s.line("function", text.Green, e.Function)
+	}
+	switch {
+	case e.Upstream == nil && e.Function == "":
+	case e.Request == nil && e.Answer == nil:
+		s.why("not asked: the cache answers")
+	case e.Request == nil:
+		s.why("not asked")
+	case e.Upstream != nil:
+		s.endpoints(e.Upstream)
+	}
+}
+
+// endpoints tells which endpoint of an upstream is asked.
+func (s *story) endpoints(d *api.Destination) {
 	if len(d.Endpoints) == 0 {
 		s.why("it has no endpoint")
 		return
 	}
 	s.why(d.Balance)
 	var rows [][2]string
-	tried := false
-	for _, e := range d.Endpoints {
+	left := slices.ContainsFunc(d.Endpoints, func(e api.Eligible) bool { return e.Usable })
+	for i, e := range d.Endpoints {
 		why := e.Why
 		switch {
+		case i == 0 && !e.Usable && !left:
+			why = "tried all the same, since there is no other: " + why
 		case !e.Usable:
-			why = "not now: " + cmp.Or(why, "it is not usable")
-		case !tried:
-			tried = true
+			why = "not now: " + why
+		case i == 0:
 			why = strings.TrimSuffix("tried first; "+why, "; ")
 		}
-		rows = append(rows, [2]string{e.Address, why})
+		rows = append(rows, [2]string{e.Address, strings.TrimSuffix(why, ": ")})
 	}
 	s.rows("", text.Dim, rows)
 }
@@ -232,6 +251,9 @@ func (s *story) request(r *api.Sent) {
 	s.line("asks", text.Plain, r.Method+" "+r.URI)
 	if r.Host != "" {
 		s.why("Host: " + r.Host)
+	}
+	if r.Upgrade != "" {
+		s.why("Upgrade: " + r.Upgrade)
 	}
 	for _, f := range r.Fields {
 		s.why(f.Name + ": " + f.Value)

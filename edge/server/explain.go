@@ -231,25 +231,36 @@ func (w *walk) serve(r *Route, captures *route.Captures) {
 		w.e.Coding, _ = r.compress.Explain(x)
 		compress.Ask(&x.Request)
 	}
-	w.filters(r)
+	if err := w.filters(r); err != nil {
+		w.destination(r.arm(x.Record.Arm))
+		w.fails(err)
+		return
+	}
 	w.cache(r)
 }
 
-// filters lists the filters of a route.
-func (w *walk) filters(r *Route) {
-	for _, f := range r.filters {
-		run := api.FilterRun{Name: f.name, Version: f.live.number(), Pinned: f.pin != 0, OnError: "deny"}
-		if f.pin != 0 {
-			run.Version = f.pin
-		}
-		if f.config.OnError == config.Skip {
-			run.OnError = "skip"
-		}
-		w.e.Filters = append(w.e.Filters, run)
-	}
+// filters lists the filters of a route. The error is that of one which cannot be run.
+func (w *walk) filters(r *Route) error {
 	if len(r.filters) > 0 {
 		w.note("filters are not run here: one may answer, change the request so that it becomes another route's, or choose another arm")
 	}
+	for _, f := range r.filters {
+		run := api.FilterRun{Name: f.name, Version: f.live.number(), State: api.FilterLive, Pinned: f.pin != 0, OnError: "deny"}
+		if f.config.OnError == config.Skip {
+			run.OnError = "skip"
+		}
+		switch {
+		case w.offline:
+			run.State, run.Version = api.FilterOffline, f.pin
+		case run.Version == 0:
+			run.State = api.FilterMissing
+		}
+		w.e.Filters = append(w.e.Filters, run)
+		if run.State == api.FilterMissing && f.config.OnError != config.Skip {
+			return f.missing()
+		}
+	}
+	return nil
 }
 
 // cache explains what Route.stored does.
@@ -266,10 +277,9 @@ func (w *walk) cache(r *Route) {
 		return
 	}
 	w.destination(r.arm(w.x.Record.Arm))
-	w.note("nobody is asked: the cache answers")
 	if c.Status != 0 {
 		w.x.Respond(c.Status, nil, 0)
-		w.answers(c.Why)
+		w.answers("only-if-cached")
 	}
 }
 
@@ -302,6 +312,9 @@ func (w *walk) origin(r *Route) {
 		uri += "?" + x.Request.Query
 	}
 	w.e.Request = &api.Sent{Method: x.Request.Method, Host: strings.Clone(host), URI: strings.Clone(uri)}
+	if a.function == nil {
+		w.e.Request.Upgrade = strings.Clone(x.Request.Upgrade)
+	}
 	for name, value := range x.Request.Fields.All() {
 		w.e.Request.Fields = append(w.e.Request.Fields, api.Field{Name: strings.Clone(name), Value: strings.Clone(value)})
 	}

@@ -86,6 +86,12 @@ func (p *pair) upstream(bad func(string, ...any), want *api.Sent, o *outcome) {
 	if got.Method != want.Method || got.Host != want.Host || got.RequestURI != want.URI {
 		bad("asked %s %s%s, explained %s %s%s", got.Method, got.Host, got.RequestURI, want.Method, want.Host, want.URI)
 	}
+	if got.Header.Get("Upgrade") != want.Upgrade {
+		bad("asked for the protocol %q, explained %q", got.Header.Get("Upgrade"), want.Upgrade)
+	}
+	if want.Upgrade != "" {
+		p.counts["upgrade"]++
+	}
 	fields := make(http.Header)
 	for _, f := range want.Fields {
 		value := f.Value
@@ -237,7 +243,7 @@ func (p *pair) end(t testing.TB) {
 	if len(p.checked) < 900 {
 		return
 	}
-	for _, what := range []string{"upstream", "function", "environment", "arm", "coding", "answer 200", "answer 308", "answer 400", "answer 404", "answer 413", "answer 417", "answer 501", "answer 504", "cache hit", "cache stale", "cache miss", "cache pass", "cache bypass", "cache revalidate"} {
+	for _, what := range []string{"upstream", "upgrade", "function", "environment", "arm", "coding", "answer 200", "answer 308", "answer 400", "answer 404", "answer 413", "answer 417", "answer 501", "answer 504", "cache hit", "cache stale", "cache miss", "cache pass", "cache bypass", "cache revalidate"} {
 		if p.counts[what] == 0 {
 			t.Errorf("%q never came: nothing is shown of it", what)
 		}

@@ -36,7 +36,7 @@ sites:
       /pinned:          { name: pinned, function: hello@3 }
       /old/*:           { name: old, redirect: "https://new.test/$1" }
       /own:             { name: own, to: one, host: upstream, strip: /own }
-      /filtered:        { name: filtered, to: one, filters: [f] }
+      /filtered:        { name: filtered, to: one, filters: [f, f@3] }
   "*.apps.test":        { name: apps, to: one }
   "[2001:db8::1]":     { name: six, to: one }
   xn--caf-dma.test:    { name: cafe, to: one }
@@ -207,7 +207,7 @@ func TestExplainSays(t *testing.T) {
 	check("GET nobody.test:8081/", `"site_why":"its host * matches"`)
 	check("GET other.test Host=127.0.0.2 @10.0.0.1", `find the site of 127.0.0.2`)
 	check("GET http://shop.test:9999/a", `"notes":["nothing listens on port 9999: this is what :8080 would do"]`)
-	check("GET shop.test/filtered", `"filters":[{"name":"f","version":0,"on_error":"deny"}]`, `filters are not run here`)
+	check("GET shop.test/filtered", `"filters":[{"name":"f","version":0,"state":"offline","on_error":"deny"},{"name":"f","version":3,"state":"offline","pinned":true,"on_error":"deny"}]`, `filters are not run here`)
 	check("GET shop.test/split", `"arm":"one","arm_why":"a newcomer, without our cookie sluice_split`)
 	check("GET shop.test/stored/x", `"does":"miss","why":"nothing is stored under the key"`)
 	check("POST shop.test/stored/x", `"does":"pass"`)
@@ -250,21 +250,6 @@ func TestExplainRefuses(t *testing.T) {
 	check(api.ExplainRequest{URL: "shop.test", Method: "GET / HTTP/1.1\r\nX: y\r\n"}, "has a line break")
 	check(api.ExplainRequest{URL: "shop.test", Headers: []api.Field{{Name: "X: y\r\nZ", Value: "1"}}}, "is no name of a field")
 	check(api.ExplainRequest{URL: "shop.test", Headers: []api.Field{{Name: "X", Value: "1\nY: 2"}}}, `the value of "X" has a line break`)
-}
-
-// A function that nobody has uploaded fails, and so it is explained. Nothing that is
-// not running can say so.
-func TestExplainFunctionWithoutModule(t *testing.T) {
-	dir := t.TempDir()
-	p := startIn(t, dir, `
-admin: off
-sites: { "http://127.0.0.1:0": { name: s, function: hello } }
-functions: { hello: { wasm: uploaded } }
-`)
-	e, err := p.Explain(asking("GET 127.0.0.1/"))
-	if err != nil || e.Answer == nil || e.Answer.Status != 500 || e.Function != "hello" || e.Request != nil || !strings.Contains(e.Answer.Why, "no module has been uploaded") {
-		t.Errorf("%v\n%s", err, show(e))
-	}
 }
 
 // Whatever is asked for, the answer is bounded by the limits of the file.

@@ -34,10 +34,15 @@ func (f *filter) Filter(x *edge.Exchange, next edge.Handler) error {
 		if f.config.OnError == config.Skip {
 			return next.Serve(x)
 		}
-		return &edge.Error{Kind: edge.FilterFailed, Op: "run the filter " + f.name + ", of which no module has been uploaded"}
+		return f.missing()
 	}
 	defer v.release()
 	return v.guest.Filter(x, next)
+}
+
+// missing is the error of a filter without a module.
+func (f *filter) missing() error {
+	return &edge.Error{Kind: edge.FilterFailed, Op: "run the filter " + f.name + ", of which no module has been uploaded"}
 }
 
 // filterConfig returns how version number of a filter's module is to run.

@@ -24,13 +24,13 @@ type Explanation struct {
 	Match    string       `json:"match,omitempty"` // of the route
 	Captures []Field      `json:"captures,omitempty"`
 	Others   []Candidate  `json:"others,omitempty"` // routes that lost, and near misses
-	Answer   *Fixed       `json:"answer,omitempty"` // if no upstream or function is asked
+	Answer   *Fixed       `json:"answer,omitempty"` // if it is sluice's own
 	Arm      string       `json:"arm,omitempty"`
 	ArmWhy   string       `json:"arm_why,omitempty"`
 	Filters  []FilterRun  `json:"filters,omitempty"`  // in the order in which they run
 	Cache    *CacheCase   `json:"cache,omitempty"`    // nil: the route has none
 	Coding   string       `json:"coding,omitempty"`   // that an answer of a fitting type would be compressed with
-	Upstream *Destination `json:"upstream,omitempty"` // of the route or arm, also if the cache answers before it
+	Upstream *Destination `json:"upstream,omitempty"` // of the route or arm, also if something answers before it
 	Function string       `json:"function,omitempty"` // likewise: "hello@3"
 	Request  *Sent        `json:"request,omitempty"`  // what the upstream or function is asked; nil: it is not
 	Notes    []string     `json:"notes,omitempty"`
@@ -54,10 +54,18 @@ type Fixed struct {
 // FilterRun is a filter that would run.
 type FilterRun struct {
 	Name    string `json:"name"`
-	Version int    `json:"version"` // 0: there is none
+	Version int    `json:"version"` // 0: there is none, or none yet
+	State   string `json:"state"`   // "live"; "missing": nothing was uploaded for it; "offline": of a file that is not running
 	Pinned  bool   `json:"pinned,omitempty"`
-	OnError string `json:"on_error"`
+	OnError string `json:"on_error"` // "deny", "skip"
 }
+
+// The states of a FilterRun.
+const (
+	FilterLive    = "live"
+	FilterMissing = "missing"
+	FilterOffline = "offline" // its version, unless it is pinned, is known when the file runs
+)
 
 // CacheCase is what the cache would do.
 type CacheCase struct {
@@ -85,8 +93,9 @@ type Eligible struct {
 // Sent is the request as the upstream or function gets it, but for what frames it. The
 // id of a request is not known before: it is "(new)", unless a trusted hop gives it.
 type Sent struct {
-	Method string  `json:"method"`
-	Host   string  `json:"host"`
-	URI    string  `json:"uri"`
-	Fields []Field `json:"fields,omitempty"`
+	Method  string  `json:"method"`
+	Host    string  `json:"host"`
+	URI     string  `json:"uri"`
+	Upgrade string  `json:"upgrade,omitempty"` // the protocol that is asked for: "websocket"
+	Fields  []Field `json:"fields,omitempty"`
 }
