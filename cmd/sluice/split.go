@@ -13,16 +13,18 @@ import (
 )
 
 func newSplit(g *globals) *cobra.Command {
-	return &cobra.Command{
+	var change api.Change
+	cmd := &cobra.Command{
 		Use:   "split ROUTE [PERCENT|ARM=PERCENT]...",
 		Short: "Show or change how a route's traffic is divided",
 		Long: `Show how a route's traffic is divided between its arms, or divide it anew.
 
 A percentage alone is for the last arm, the canary, of a split of two. Arms that are not named keep their
 proportions in what is left.`,
-		Example: `  sluice split checkout               show it
-  sluice split checkout 10%           10% to the second arm, 90% to the first
-  sluice split checkout shop-v2=0%    no new visitors for shop-v2`,
+		Example: `  sluice split checkout                 show it
+  sluice split checkout 10%             10% to the second arm, 90% to the first
+  sluice split checkout 10% --dry-run   what that would be
+  sluice split checkout shop-v2=0%      no new visitors for shop-v2`,
 		Args:              positional,
 		ValidArgsFunction: g.complete(first(splitNames)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -43,13 +45,15 @@ proportions in what is left.`,
 				if err != nil {
 					return err
 				}
-				if s, err = c.SetSplit(cmd.Context(), args[0], api.SplitChange{Weights: weights}); err != nil {
+				if s, err = c.SetSplit(cmd.Context(), args[0], api.SplitChange{Weights: weights}, change); err != nil {
 					return err
 				}
 				return g.done(cmd, s, show)
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&change.DryRun, "dry-run", false, "show what would become of it, and change nothing")
+	return cmd
 }
 
 func showSplit(out *screen, s api.Split) error {

@@ -180,7 +180,7 @@ func TestRestart(t *testing.T) {
 		if _, err := c.PushFilter(context.Background(), "f", bytes.NewReader(module), int64(len(module)), api.Use{}, nil); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.SetSplit(context.Background(), "front", api.SplitChange{Weights: map[string]float64{"one": 60, "two": 40}}); err != nil {
+		if _, err := c.SetSplit(context.Background(), "front", api.SplitChange{Weights: map[string]float64{"one": 60, "two": 40}}, api.Change{}); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -205,7 +205,14 @@ func TestSplits(t *testing.T) {
 	if err != nil || s.Route != "shop/front" || s.By != "cookie" || len(s.Arms) != 2 || s.Arms[1].Share != 10 {
 		t.Fatalf("%+v, %v", s, err)
 	}
-	if s, err = c.SetSplit(ctx, "shop/front", api.SplitChange{Weights: map[string]float64{"one": 97.5, "two": 2.5}}); err != nil || s.Arms[1].Share != 2.5 {
+	dry := api.SplitChange{Weights: map[string]float64{"one": 30, "two": 70}}
+	if s, err = c.SetSplit(ctx, "front", dry, api.Change{DryRun: true}); err != nil || s.Arms[1].Share != 70 {
+		t.Errorf("what would be is %+v, %v", s, err)
+	}
+	if s, err = c.Split(ctx, "front"); err != nil || s.Arms[1].Share != 10 {
+		t.Errorf("after a dry run: %+v, %v", s, err)
+	}
+	if s, err = c.SetSplit(ctx, "shop/front", api.SplitChange{Weights: map[string]float64{"one": 97.5, "two": 2.5}}, api.Change{}); err != nil || s.Arms[1].Share != 2.5 {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	for _, weights := range []map[string]float64{
@@ -215,7 +222,7 @@ func TestSplits(t *testing.T) {
 		{"one": 50, "two": 50, "three": 0}, // an arm that is none
 		nil,
 	} {
-		_, err := c.SetSplit(ctx, "front", api.SplitChange{Weights: weights})
+		_, err := c.SetSplit(ctx, "front", api.SplitChange{Weights: weights}, api.Change{})
 		status(t, err, http.StatusUnprocessableEntity)
 	}
 	if s, err = c.Split(ctx, "front"); err != nil || s.Arms[1].Share != 2.5 {

@@ -266,7 +266,7 @@ func TestSplitRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	change := api.SplitChange{Weights: map[string]float64{"one": 25, "two": 75}}
-	if _, err := r.c.SetSplit(ctx, "split", change); err == nil {
+	if _, err := r.c.SetSplit(ctx, "split", change, api.Change{}); err == nil {
 		t.Error("taken")
 	}
 	if s, err := r.c.Split(ctx, "split"); err != nil || s.Arms[0].Share != 90 {
@@ -280,7 +280,7 @@ func TestSplitRefused(t *testing.T) {
 	}
 	// What the file says is nothing that the API has changed.
 	for n, weights := range []map[string]float64{{"one": 90, "two": 10}, {"one": 25, "two": 75}, {"one": 90, "two": 10}} {
-		s, err := r.c.SetSplit(ctx, "split", api.SplitChange{Weights: weights})
+		s, err := r.c.SetSplit(ctx, "split", api.SplitChange{Weights: weights}, api.Change{})
 		if err != nil || s.Arms[0].Share != weights["one"] {
 			t.Errorf("%+v, %v", s, err)
 		}
@@ -298,7 +298,7 @@ func TestSplitsOfOnePath(t *testing.T) {
         - { name: b, split: { one: 50%, two: 50% } }`, 1))
 	r.reload()
 	for name, share := range map[string]float64{"a": 1, "b": 2} {
-		if _, err := r.c.SetSplit(ctx, name, api.SplitChange{Weights: map[string]float64{"one": share, "two": 100 - share}}); err != nil {
+		if _, err := r.c.SetSplit(ctx, name, api.SplitChange{Weights: map[string]float64{"one": share, "two": 100 - share}}, api.Change{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -250,7 +250,7 @@ func TestFoldedIn(t *testing.T) {
 	if _, err := r.pushFilter("deny", "deny", api.Use{Route: "shop/api/*"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.c.SetSplit(ctx, "split", api.SplitChange{Weights: map[string]float64{"one": 25, "two": 75}}); err != nil {
+	if _, err := r.c.SetSplit(ctx, "split", api.SplitChange{Weights: map[string]float64{"one": 25, "two": 75}}, api.Change{}); err != nil {
 		t.Fatal(err)
 	}
 	c := r.config()

@@ -58,7 +58,11 @@ func (s *Server) SetSplit(name string, change api.SplitChange, dry bool) (api.Sp
 		return api.Split{}, bad("the shares add up to %v%%, not to 100%%", sum)
 	}
 	if dry {
-		return s.describeSplit(sp), nil
+		d := s.describeSplit(sp)
+		for i := range d.Arms {
+			d.Arms[i].Share = change.Weights[d.Arms[i].Name]
+		}
+		return d, nil
 	}
 	before := sp.Weights()
 	if err := sp.SetWeights(weights); err != nil {

@@ -117,12 +117,12 @@ func (c *Client) Split(ctx context.Context, route string) (Split, error) {
 }
 
 // SetSplit divides a route's traffic anew.
-func (c *Client) SetSplit(ctx context.Context, route string, change SplitChange) (Split, error) {
-	body, err := json.Marshal(change)
+func (c *Client) SetSplit(ctx context.Context, route string, shares SplitChange, change Change) (Split, error) {
+	body, err := json.Marshal(shares)
 	if err != nil {
 		return Split{}, err
 	}
-	return send[Split](ctx, c, http.MethodPut, Change{}, mediaJSON, body, "v1", "splits", route)
+	return send[Split](ctx, c, http.MethodPut, change, mediaJSON, body, "v1", "splits", route)
 }
 
 const (

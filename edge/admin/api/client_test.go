@@ -76,7 +76,7 @@ func TestRequests(t *testing.T) {
 	f(``, func(c *Client) (any, error) { return nil, c.RemoveFilter(ctx, "a") }, "DELETE /v1/filters/a Bearer secret", nil)
 	f(`{"route":"r"}`, func(c *Client) (any, error) { return c.Split(ctx, "shop/a b/*") }, "GET /v1/splits/shop%2Fa%20b%2F%2A Bearer secret", Split{Route: "r"})
 	f(`{"route":"r","arms":[{"name":"a","share":2.5}]}`, func(c *Client) (any, error) {
-		return c.SetSplit(ctx, "r", SplitChange{map[string]float64{"a": 2.5, "b": 97.5}})
+		return c.SetSplit(ctx, "r", SplitChange{map[string]float64{"a": 2.5, "b": 97.5}}, Change{})
 	}, `PUT /v1/splits/r Bearer secret {"weights":{"a":2.5,"b":97.5}}`, Split{Route: "r", Arms: []Arm{{Name: "a", Share: 2.5}}})
 	f(`{"filter":"a","version":3}`, func(c *Client) (any, error) {
 		return c.PushFilter(ctx, "a", strings.NewReader("module"), 6, Use{}, nil)
