@@ -262,7 +262,7 @@ func TestPushRefused(t *testing.T) {
 // Shares that cannot be kept are not taken.
 func TestSplitRefused(t *testing.T) {
 	r, ctx := startRig(t), context.Background()
-	if err := os.Mkdir(filepath.Join(r.dir, "state", "splits.json"), 0o700); err != nil {
+	if err := os.Mkdir(r.kept("splits.json"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	change := api.SplitChange{Weights: map[string]float64{"one": 25, "two": 75}}
@@ -275,7 +275,7 @@ func TestSplitRefused(t *testing.T) {
 	if c := r.config(); len(c.Overlays) != 0 {
 		t.Errorf("overlays %+v", c.Overlays)
 	}
-	if err := os.Remove(filepath.Join(r.dir, "state", "splits.json")); err != nil {
+	if err := os.Remove(r.kept("splits.json")); err != nil {
 		t.Fatal(err)
 	}
 	// What the file says is nothing that the API has changed.
@@ -331,11 +331,21 @@ func TestLargeNumbers(t *testing.T) {
 	says("after a restart")
 }
 
+// kept returns the path of a file that is kept about the main file.
+func (r *rig) kept(name string) string {
+	r.t.Helper()
+	all, err := filepath.Glob(filepath.Join(r.dir, "state", "files", "*"))
+	if err != nil || len(all) != 1 {
+		r.t.Fatal(all, err)
+	}
+	return filepath.Join(all[0], name)
+}
+
 // breakState makes the state directory one where overlays cannot be written, until
 // mendState.
 func (r *rig) breakState() {
 	r.t.Helper()
-	path := filepath.Join(r.dir, "state", "overlays.json")
+	path := r.kept("overlays.json")
 	if err := os.Rename(path, path+".kept"); err != nil {
 		r.t.Fatal(err)
 	}
@@ -346,7 +356,7 @@ func (r *rig) breakState() {
 
 func (r *rig) mendState() {
 	r.t.Helper()
-	path := filepath.Join(r.dir, "state", "overlays.json")
+	path := r.kept("overlays.json")
 	if err := os.Remove(path); err != nil {
 		r.t.Fatal(err)
 	}

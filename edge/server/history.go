@@ -23,7 +23,10 @@ const maxRevisions = 50
 
 // history is the configurations that were in force, in a directory: a file for
 // each, by its number.
-type history struct{ dir string }
+type history struct {
+	dir  string
+	main string // name of the main file
+}
 
 // revision is a configuration that was in force.
 type revision struct {
@@ -34,20 +37,25 @@ type revision struct {
 	Texts  []config.Text `json:"texts"`
 }
 
-// openHistory makes the directory.
-func openHistory(state string) (*history, error) {
-	h := &history{filepath.Join(state, "history")}
+// openHistory makes the directory in another one.
+func openHistory(dir, main string) (*history, error) {
+	h := &history{filepath.Join(dir, "history"), main}
 	if err := os.MkdirAll(h.dir, 0o700); err != nil { // texts may hold secrets
 		return nil, fmt.Errorf("open the history: %w", err)
 	}
 	return h, nil
 }
 
-// etag returns what stands for a configuration.
+// etag returns what stands for a configuration. What the main file is called does not
+// count: links may lead to it.
 func etag(texts []config.Text) string {
 	h := sha256.New()
-	for _, t := range texts {
-		fmt.Fprintf(h, "%d %s %d ", len(t.Name), t.Name, len(t.Bytes))
+	for i, t := range texts {
+		name := t.Name
+		if i == 0 {
+			name = ""
+		}
+		fmt.Fprintf(h, "%d %s %d ", len(name), name, len(t.Bytes))
 		h.Write(t.Bytes)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:12])
@@ -87,6 +95,7 @@ func (h *history) read(number int) (revision, error) {
 	if err != nil {
 		return r, fmt.Errorf("read revision %d: %w", number, err)
 	}
+	r.Texts[0].Name = h.main
 	return r, nil
 }
 

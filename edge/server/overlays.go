@@ -102,9 +102,9 @@ func folded(texts []config.Text, all []overlay) ([]config.Text, error) {
 	return config.Fold(texts, edits...)
 }
 
-// readOverlays reads what a state directory has.
-func readOverlays(state string) ([]overlay, error) {
-	path := overlaysPath(state)
+// readOverlays reads those that a directory has, of a main file of that name.
+func readOverlays(dir, main string) ([]overlay, error) {
+	path := overlaysPath(dir)
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -116,13 +116,18 @@ func readOverlays(state string) ([]overlay, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: remove the file to go on with what the configuration file says", path, err)
 	}
+	for i := range all {
+		if len(all[i].Texts) > 0 {
+			all[i].Texts[0].Name = main // whatever it was called by
+		}
+	}
 	return all, nil
 }
 
-func overlaysPath(state string) string { return filepath.Join(state, "overlays.json") }
+func overlaysPath(dir string) string { return filepath.Join(dir, "overlays.json") }
 
-// writeOverlays replaces what a state directory has.
-func writeOverlays(state string, all []overlay) error {
+// writeOverlays replaces those that a directory has.
+func writeOverlays(dir string, all []overlay) error {
 	if all == nil {
 		all = []overlay{}
 	}
@@ -130,7 +135,7 @@ func writeOverlays(state string, all []overlay) error {
 	if err != nil {
 		return err
 	}
-	return osfile.Replace(overlaysPath(state), b)
+	return osfile.Replace(overlaysPath(dir), b)
 }
 
 // saveOverlays keeps what is to hold after a restart too. s.mu is held.
@@ -138,7 +143,7 @@ func (s *Server) saveOverlays(all []overlay) error {
 	if sameOverlays(all, s.overlays) {
 		return nil
 	}
-	if err := writeOverlays(s.state, all); err != nil {
+	if err := writeOverlays(s.state.own, all); err != nil {
 		return fmt.Errorf("keep what the API has changed: %w", err)
 	}
 	return nil

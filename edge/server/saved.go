@@ -14,7 +14,7 @@ import (
 	"github.com/sluice-edge/sluice/edge/rollout"
 )
 
-// saved is what the API has changed of splits, kept in the state directory: the
+// saved is what the API has changed of splits, kept for each main file: the
 // weights, by the canonical configuration of the split. So a split whose shares
 // are changed in the file has those of the file again.
 type saved struct {
@@ -28,9 +28,9 @@ type savedSplit struct {
 	Since   time.Time        `json:"since"`
 }
 
-// openSaved reads what was saved in a state directory.
-func openSaved(state string) (*saved, error) {
-	s := &saved{path: filepath.Join(state, "splits.json"), splits: make(map[string]savedSplit)}
+// openSaved reads what was saved in a directory.
+func openSaved(dir string) (*saved, error) {
+	s := &saved{path: filepath.Join(dir, "splits.json"), splits: make(map[string]savedSplit)}
 	b, err := os.ReadFile(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil

@@ -52,7 +52,7 @@ type Server struct {
 	shared    shared
 	base      []config.Text // of the files, as they were read last
 	overlays  []overlay     // what the API has changed of them
-	state     string        // directory
+	state     *state
 	history   *history
 	saved     *saved
 	store     *cache.Store
@@ -77,24 +77,12 @@ func New(file *config.File, o Options) (*Server, *diag.List, error) {
 	}
 	s.troubles = journal.NewLimiter(s.log, complaints)
 	var err error
-	if s.filters, err = openLibrary(file.State, "modules", "filter"); err != nil {
+	if s.state, err = openState(file.State, file.Name()); err != nil {
 		return nil, nil, err
 	}
-	if s.functions, err = openLibrary(file.State, "functions", "function"); err != nil {
+	if err = s.remember(file); err != nil {
+		s.state.close()
 		return nil, nil, err
-	}
-	if s.saved, err = openSaved(file.State); err != nil {
-		return nil, nil, err
-	}
-	s.state = file.State
-	if s.overlays, err = readOverlays(file.State); err != nil {
-		return nil, nil, err
-	}
-	if s.history, err = openHistory(file.State); err != nil {
-		return nil, nil, err
-	}
-	if s.ca, err = openCA(file); err != nil {
-		return nil, nil, fmt.Errorf("open the internal certificate authority: %w", err)
 	}
 	s.wasm = wasm.NewEngine(wasm.Config{})
 	s.meters.all = metrics.NewRequests(s.started, metrics.WindowConfig{})
@@ -106,6 +94,31 @@ func New(file *config.File, o Options) (*Server, *diag.List, error) {
 		return nil, problems, err
 	}
 	return s, problems, err
+}
+
+// remember opens what the state directory has.
+func (s *Server) remember(file *config.File) (err error) {
+	if s.filters, err = openLibrary(s.state.dir, "modules", "filter"); err != nil {
+		return err
+	}
+	if s.functions, err = openLibrary(s.state.dir, "functions", "function"); err != nil {
+		return err
+	}
+	if s.saved, err = openSaved(s.state.own); err != nil {
+		return err
+	}
+	if s.overlays, err = readOverlays(s.state.own, file.Name()); err != nil {
+		return err
+	}
+	if s.history, err = openHistory(s.state.own, file.Name()); err != nil {
+		return err
+	}
+	if s.ca, err = openCA(file); err != nil {
+		return fmt.Errorf("open the internal certificate authority: %w", err)
+	}
+	return s.state.others(func(other string, changes int) {
+		s.log.Info("what the API has changed of another file is left alone: it holds when that file is served again", "file", other, "changes", changes)
+	})
 }
 
 // begin opens the record of an exchange.
@@ -153,10 +166,11 @@ func (s *Server) Close() error {
 		s.store.Close()
 	}
 	s.wasm.Close()
-	if s.accessLog == nil {
-		return nil
+	var err error
+	if s.accessLog != nil {
+		err = s.accessLog.close()
 	}
-	return s.accessLog.close()
+	return errors.Join(err, s.state.close())
 }
 
 // Shutdown stops accepting, lets what is being served end until ctx is done, and
