@@ -119,8 +119,8 @@ func New(m *wasm.Module, cfg Config) (*Function, error) {
 			Input:   func(in *wasm.Instance, p []byte) int { return running(in).read(p) },
 			Output:  func(in *wasm.Instance, p []byte) { running(in).write(p) },
 			Errors:  func(in *wasm.Instance, p []byte) { running(in).errors.Write(p) },
-			Sleep:   func(in *wasm.Instance) { running(in).sleep() },
 		},
+		Sleep: func(in *wasm.Instance) { running(in).sleep() },
 	})
 	if err != nil {
 		return nil, err

@@ -41,9 +41,10 @@ func (p *process) command() *Command {
 			p.output = append(p.output, "1:"+string(b))
 		},
 		Errors: func(_ *Instance, b []byte) { p.output = append(p.output, "2:"+string(b)) },
-		Sleep:  func(*Instance) { p.output = append(p.output, "sleep") },
 	}
 }
+
+func (p *process) sleep(*Instance) { p.output = append(p.output, "sleep") }
 
 // commands returns a pool of the guest "script", to do what script says.
 func commands(t testing.TB, p *process, script string, l Limits) *Pool {
@@ -59,7 +60,7 @@ func commands(t testing.TB, p *process, script string, l Limits) *Pool {
 		l.Call = 30 * time.Second
 	}
 	l.Start = 30 * time.Second
-	pool, err := NewPool(m, Options{Limits: l, Command: p.command()})
+	pool, err := NewPool(m, Options{Limits: l, Command: p.command(), Sleep: p.sleep})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -176,8 +176,8 @@ func (in *Instance) sleep(ns int64) {
 	if ns <= 0 {
 		return
 	}
-	if c := in.pool.opt.Command; c != nil {
-		c.Sleep(in)
+	if about := in.pool.opt.Sleep; about != nil {
+		about(in)
 	}
 	t := time.NewTimer(time.Duration(ns))
 	defer t.Stop()

@@ -56,6 +56,10 @@ type Options struct {
 	// keeps nothing of p. nil: it is thrown away.
 	Output func(in *Instance, p []byte)
 
+	// Sleep is told that a guest is about to sleep, as a host function of its; it may
+	// panic as those do. nil: nobody is told.
+	Sleep func(in *Instance)
+
 	// Command, if set, says that the module is a command, which [Instance.Run]
 	// runs, and what it is connected to instead of Output.
 	Command *Command
@@ -69,7 +73,6 @@ type Command struct {
 	Input   func(in *Instance, p []byte) int // reads standard input, at least a byte; 0 at its end
 	Output  func(in *Instance, p []byte)     // takes standard output; keeps nothing of p when it has returned
 	Errors  func(in *Instance, p []byte)     // takes standard error, likewise
-	Sleep   func(in *Instance)               // is told that it is about to sleep
 }
 
 // Pool makes instances of one module, within limits. It may be used by several
