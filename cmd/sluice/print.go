@@ -76,25 +76,6 @@ func printYAML(w io.Writer, v any) error {
 	if err := d.Decode(&plain); err != nil {
 		return err
 	}
-	_, err = w.Write(config.YAML(withoutNUL(plain)))
+	_, err = w.Write(config.YAML(plain))
 	return err
-}
-
-// withoutNUL replaces what config.YAML can write as little as a file can hold it.
-func withoutNUL(v any) any {
-	const replacement = "\uFFFD"
-	switch v := v.(type) {
-	case string:
-		return strings.ReplaceAll(v, "\x00", replacement)
-	case []any:
-		for i := range v {
-			v[i] = withoutNUL(v[i])
-		}
-	case map[string]any:
-		for name, x := range v {
-			delete(v, name)
-			v[strings.ReplaceAll(name, "\x00", replacement)] = withoutNUL(x)
-		}
-	}
-	return v
 }
