@@ -20,7 +20,7 @@ meanwhile, nothing is done.
 
 --write writes what is in force, with all that the admin API has changed, to the files that the proxy has read,
 which must be on this machine. Comments and layout stay. A file that has changed since it was read is not
-touched.`,
+touched. It is done when the proxy has read them again.`,
 		Example: `  sluice apply sluice.yaml --dry-run   what would change
   sluice apply sluice.yaml
   sluice apply --write                 fold what the API has changed into files`,
@@ -107,6 +107,10 @@ func (g *globals) writeEffective(cmd *cobra.Command, c *api.Client, dry bool) er
 		return fmt.Errorf("the proxy runs without a configuration file: there is nothing to write to")
 	}
 	edits := editsOf(current)
+	status, err := c.Status(cmd.Context())
+	if err != nil {
+		return err
+	}
 	for _, e := range edits { // before the first is touched
 		if err := e.check(); err != nil {
 			return err
@@ -122,6 +126,9 @@ func (g *globals) writeEffective(cmd *cobra.Command, c *api.Client, dry bool) er
 			return err
 		}
 		done = append(done, written{e.path, len(e.now)})
+	}
+	if err := awaitRead(cmd.Context(), c, edits, status.Config.Problem, readWithin); err != nil {
+		return err
 	}
 	return g.done(cmd, done, func(out *screen) error {
 		if len(done) == 0 {

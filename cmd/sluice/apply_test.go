@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,11 +13,22 @@ import (
 	"github.com/sluice-edge/sluice/edge/admin/api"
 )
 
-// fakeConfig is an admin API whose configuration is files.
+// fakeConfig is an admin API whose configuration is files. It reads one again when it
+// says what is in force.
 func fakeConfig(t *testing.T, c api.Configuration) {
 	t.Helper()
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/config", func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, c) })
+	mux.HandleFunc("GET /v1/config", func(w http.ResponseWriter, _ *http.Request) {
+		now := c
+		now.Texts = slices.Clone(c.Texts)
+		for i, t := range c.Effective {
+			if b, err := os.ReadFile(t.Name); err == nil && string(b) == t.Text {
+				now.Texts[i].Text = t.Text
+			}
+		}
+		answer(w, 200, now)
+	})
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { answer(w, 200, api.Status{}) })
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	t.Setenv("SLUICE_ADMIN", s.URL)
@@ -89,7 +101,11 @@ func TestApplyWrite(t *testing.T) {
 		t.Errorf("got %v, %v, want three files", left, err)
 	}
 
-	// Again, the file is not what was read.
+	// Again; and then the file is not what was read.
+	if got, want := sluice(t, "apply", "--write"), "--- stderr\nThe files say already what is in force.\n--- exit 0\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	write(t, real, "edited\n", 0o604)
 	got := sluice(t, "apply", "--write")
 	if !strings.Contains(got, "is not what the proxy has read") || !strings.HasSuffix(got, "exit 1\n") {
 		t.Errorf("got %s", got)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -48,6 +49,24 @@ func run(t *testing.T, text string) *running {
 	t.Cleanup(func() {
 		a.Shutdown(t.Context()) // whose context is done: at once
 		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	watching := make(chan error)
+	go func() {
+		watching <- server.Watch(ctx, file.Files(), func() []string {
+			if file, problems := config.Load(r.path, config.Options{}); problems.Failed() {
+				s.Refused(problems.Err())
+			} else if problems, err := s.Apply(file, "a file has changed"); err != nil || problems.Failed() {
+				t.Error(err, problems)
+			}
+			return file.Files()
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-watching; err != nil {
 			t.Error(err)
 		}
 	})
@@ -113,13 +132,17 @@ sites:
 	if text := read(t, r.path); !strings.HasPrefix(text, "# the shop\n") || !strings.Contains(text, "# its only site") || !strings.Contains(text, "/hello: function:hello") {
 		t.Errorf("the file is now\n%s", text)
 	}
-	r.sluice(1, "is not what the proxy has read", "apply --write") // it has not loaded it yet
-	if problems, err := r.s.Apply(r.load(), "a file has changed"); err != nil || problems.Failed() {
-		t.Fatal(err, problems)
-	}
 	r.sluice(0, "The API has changed nothing", "diff")
 	r.sluice(0, "^Hello", "fn call /hello")
 	r.sluice(0, "X-Sluice-Filter: hello v1", "fetch -i "+r.s.Addresses()[0])
+
+	// What is written has been read, and what comes next comes after it.
+	r.sluice(0, "is live on .*example.com/too", "fn push hello "+function+" --route example.com/too")
+	r.sluice(0, "sluice.yaml is written", "apply --write")
+	r.sluice(0, "The configuration before is in force again", "rollback")
+	r.sluice(4, "-.*/too: function:hello", "diff")
+	r.sluice(0, "sluice.yaml is written", "apply --write")
+	r.sluice(0, "The files say already", "apply --write")
 
 	write(t, r.path+".new", strings.Replace(read(t, r.path), "/hello: function:hello", "/hello: { respond: { body: fixed } }", 1), 0o600)
 	r.sluice(4, `-.*function:hello\n\+.*fixed`, "diff "+r.path+".new")
