@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-edge/sluice/cmd/sluice/internal/text"
 	"github.com/sluice-edge/sluice/edge/admin/api"
+	"github.com/sluice-edge/sluice/edge/server"
 )
 
 // Exit codes.
@@ -75,10 +76,13 @@ func seeHelp(cmd *cobra.Command) {
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s --help says how it is used.\n", cmd.CommandPath())
 }
 
-// hint returns what to do about an error of the admin API, or "".
+// hint returns what to do about an error, or "".
 func hint(err error) string {
 	if _, ok := errors.AsType[*api.Unreachable](err); ok {
 		return "Is sluice running? Start it with `sluice run`, or say where its admin API is with --admin or SLUICE_ADMIN.\n"
+	}
+	if _, ok := errors.AsType[*server.InUse](err); ok {
+		return "Stop that one, or give this one a directory of its own: write `state: DIRECTORY` in its file.\n"
 	}
 	p, ok := errors.AsType[*api.Problem](err)
 	switch {

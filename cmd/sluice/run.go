@@ -1,13 +1,35 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
+	"os"
+
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/diag"
 )
 
-func newRun(*globals) *cobra.Command {
+// errNoFile is what somebody is told who has just begun.
+var errNoFile = usagef(`there is no sluice.yaml in this directory. What is to be served?
+
+  sluice demo          try everything on loopback, without a file
+  sluice to 3000       HTTPS in front of a port, without a file
+  sluice run -c FILE   what a file says`)
+
+// ownAdmin refuses flags that say where a running proxy is: this one has its file.
+func (g *globals) ownAdmin() error {
+	switch {
+	case g.admin != "":
+		return usagef("sluice run takes no --admin: its admin API is where the file says; write there admin: { listen: %q }", g.admin)
+	case g.token != "":
+		return usagef("sluice run takes no --token: its admin API has the token of the file; write there admin: { token: env:SLUICE_TOKEN }")
+	}
+	return nil
+}
+
+func newRun(g *globals) *cobra.Command {
 	var given string
 	cmd := &cobra.Command{
 		Use:   "run",
@@ -20,7 +42,15 @@ Signals: TERM and INT let exchanges end (twice: cut them), QUIT cuts them at onc
   sluice run -c /etc/sluice/sluice.yaml`,
 		Args: positional,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := g.ownAdmin(); err != nil {
+				return err
+			}
 			path := configFile(given)
+			if given == "" && os.Getenv("SLUICE_CONFIG") == "" {
+				if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+					return errNoFile
+				}
+			}
 			load := func() (*config.File, *diag.List) { return config.Load(path, config.Options{}) }
 			file, problems := load()
 			if problems.Failed() {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sluice-edge/sluice/edge/config"
+	"github.com/sluice-edge/sluice/edge/server"
 )
 
 func newTo(g *globals) *cobra.Command {
@@ -29,18 +31,24 @@ on host:port or unix:/path. --admin is where the admin API is to listen.`,
 			if err != nil {
 				return err
 			}
-			text := fmt.Sprintf("listen: { http: %q, https: %q }\nadmin: { listen: %q }\nlog: { access: off }\nsites:\n  %q: { routes: { /: %q } }\n", http, https, cmp.Or(g.admin, defaultAdmin), host, target)
-			file, problems := config.Parse("sluice to", []byte(text), config.Options{})
+			admin := cmp.Or(g.admin, defaultAdmin)
+			text := fmt.Sprintf("listen: { http: %q, https: %q }\nadmin: { listen: %q }\nlog: { access: off }\nsites:\n  %q: { routes: { /: %q } }\n", http, https, admin, host, target)
+			file, problems := config.Parse("sluice to "+target, []byte(text), config.Options{})
 			if problems.Failed() {
 				report(cmd.ErrOrStderr(), problems)
 				return errConfig
 			}
-			file.State = filepath.Join(file.State, "to") // what the API has changed of sluice run is none of this
+			// Nothing of sluice run, nor of another one beside this.
+			file.State = filepath.Join(file.State, "to", strings.ReplaceAll(admin, "/", "%2F"))
 			s := &service{file: file, stderr: cmd.ErrOrStderr()}
 			s.started = func() {
 				fmt.Fprintf(cmd.OutOrStdout(), "%s is served on %s. Ctrl-C stops it.\n", target, strings.Join(s.proxy.Addresses(), ", "))
 			}
-			return s.serve()
+			err = s.serve()
+			if used, ok := errors.AsType[*server.InUse](err); ok {
+				return fmt.Errorf("another sluice to (pid %d) has its admin API at %s: stop it, or give this one another --admin, --http and --https", used.PID, admin)
+			}
+			return err
 		},
 	}
 	f := cmd.Flags()
