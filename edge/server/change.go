@@ -22,14 +22,19 @@ type change struct {
 }
 
 // edit changes overlays. It is given what is in force, and a list of its own whose
-// values are not. s.mu is held.
+// values are not. s.changing is held.
 type edit func(file *config.File, all []overlay) ([]overlay, error)
 
 // change makes a change and puts it in force, or only says what would be if how says
 // so. What comes out wrong is a Problem, and changes nothing.
 func (s *Server) change(how api.Change, cause string, e edit) (*change, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	return s.changeNow(how, cause, e)
+}
+
+// changeNow is change. s.changing is held.
+func (s *Server) changeNow(how api.Change, cause string, e edit) (*change, error) {
 	if now := s.ETag(); how.IfMatch != "" && how.IfMatch != "*" && how.IfMatch != now {
 		// RFC 9110, section 13.1.1.
 		return nil, &api.Problem{Title: "the configuration has changed", Status: http.StatusPreconditionFailed, Detail: "somebody was faster: what is in force has the ETag " + now, Hint: "look at it again"}
@@ -50,7 +55,7 @@ func (s *Server) change(how api.Change, cause string, e edit) (*change, error) {
 	return nil, p
 }
 
-// plan returns the change that e makes. s.mu is held.
+// plan returns the change that e makes. s.changing is held.
 func (s *Server) plan(e edit) (*change, error) {
 	file := s.snapshot.Load().file
 	next, err := e(file, slices.Clone(s.overlays))
@@ -78,14 +83,14 @@ func (s *Server) plan(e edit) (*change, error) {
 // ETag returns what stands for the configuration in force.
 func (s *Server) ETag() string { return etag(s.snapshot.Load().file.Texts()) }
 
-// newOverlay completes an overlay of what the files say now. s.mu is held.
+// newOverlay completes an overlay of what the files say now. s.changing is held.
 func (s *Server) newOverlay(o overlay) overlay {
 	o.Base, o.Since = o.digest(s.base), time.Now().UTC().Round(time.Second)
 	return o
 }
 
 // overlaid returns a configuration with those overlays folded in that still hold,
-// and these. What the file itself says is right. s.mu is held.
+// and these. What the file itself says is right. s.changing is held.
 func (s *Server) overlaid(file *config.File, all []overlay) (*config.File, []overlay) {
 	var kept []overlay
 	for _, o := range all {
@@ -237,18 +242,15 @@ func (s *Server) setTexts(texts []config.Text, how api.Change, cause string) (ap
 
 // History returns the configurations that were in force, the latest first.
 func (s *Server) History() ([]api.Revision, error) {
-	all, err := s.history.all()
+	all, err := s.history.list()
 	if err != nil {
 		return nil, err
 	}
 	now, current := s.ETag(), false
 	list := []api.Revision{}
 	for _, r := range all {
-		d := api.Revision{Number: r.Number, Time: r.Time, Cause: r.Cause, Current: !current && r.ETag == now}
+		d := api.Revision{Number: r.Number, Time: r.Time, Cause: r.Cause, Bytes: r.Bytes, Current: !current && r.ETag == now}
 		current = current || d.Current
-		for _, t := range r.Texts {
-			d.Bytes += len(t.Bytes)
-		}
 		list = append(list, d)
 	}
 	return list, nil
@@ -257,7 +259,7 @@ func (s *Server) History() ([]api.Revision, error) {
 // RollBack puts a revision in force again; 0 stands for the one before the current
 // one.
 func (s *Server) RollBack(number int, how api.Change) (api.Configuration, error) {
-	all, err := s.history.all()
+	all, err := s.history.list()
 	if err != nil {
 		return api.Configuration{}, err
 	}
@@ -275,5 +277,9 @@ func (s *Server) RollBack(number int, how api.Change) (api.Configuration, error)
 		}
 		return api.Configuration{}, p
 	}
-	return s.setTexts(all[i].Texts, how, fmt.Sprintf("back to revision %d", all[i].Number))
+	texts, err := s.history.texts(all[i].Number)
+	if err != nil {
+		return api.Configuration{}, err
+	}
+	return s.setTexts(texts, how, fmt.Sprintf("back to revision %d", all[i].Number))
 }

@@ -61,7 +61,7 @@ func (b *builder) newFilter(c *config.Filter, pin int) (*filter, error) {
 	case current.Number == 0:
 		b.problems.Warnf(c.Place, "nothing has been uploaded for the filter %q", c.Name).Hint = fmt.Sprintf("sluice filter push %s FILE.wasm", c.Name)
 		return f, nil
-	case f.live.number() == current.Number:
+	case f.live.runs(current):
 		return f, nil
 	}
 	g, err := b.s.loadFilter(c, current)
@@ -101,7 +101,7 @@ func (s *Server) loadFilter(c *config.Filter, v registry.Version) (*version[*htt
 	if err != nil {
 		return nil, err
 	}
-	return &version[*httpwasm.Filter]{number: v.Number, guest: f}, nil
+	return &version[*httpwasm.Filter]{number: v.Number, digest: v.Digest, guest: f}, nil
 }
 
 // PushFilter stores a module as a version of the named filter, once it has been
@@ -131,25 +131,18 @@ func (s *Server) PushFilter(ctx context.Context, name string, module io.Reader, 
 		took = time.Since(start)
 		return httpWasm, err
 	}
-	var stored registry.Version
-	live := 0
-	if use.DryRun {
-		if err := s.filters.Try(name, module, check); err != nil {
-			return v, false, s.filters.problem(name, err)
-		}
-		stored.ABI = httpWasm
-	} else {
-		before, _ := s.filters.Current(name)
-		if stored, created, err = s.filters.Put(name, registry.API, module, check); err != nil {
-			return v, false, s.filters.problem(name, err)
-		}
-		if change, err = s.change(api.Change{}, "filter "+name+" pushed", to); err == nil {
-			live, err = s.deployFilter(name)
-		}
+	up, err := s.filters.Receive(name, module, check)
+	if err != nil {
+		return v, false, s.filters.problem(name, err)
+	}
+	defer func() { err = errors.Join(err, up.Close()) }()
+	stored, live := registry.Version{ABI: httpWasm}, 0
+	if !use.DryRun {
+		p, err := s.putToUse(s.filters, name, up, "filter "+name+" pushed", to, s.readyFilter)
 		if err != nil {
-			err = fmt.Errorf("version %d is stored, but not in use: %w", stored.Number, err)
-			return v, false, errors.Join(err, s.filters.retract(name, before, stored))
+			return v, false, err
 		}
+		stored, live, created, change = p.version, p.live, p.created, p.change
 	}
 	v = s.filters.describe(name, stored, live != 0 && stored.Number == live)
 	if m != nil {
@@ -173,52 +166,36 @@ func imports(m *wasm.Module) []string {
 	return all
 }
 
-// deployFilter makes the version live that the registry calls current, and returns
-// its number; 0 if no configuration has the filter.
-func (s *Server) deployFilter(name string) (live int, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	current, err := s.filters.Current(name)
-	if err != nil {
-		return 0, err
-	}
+// readyFilter returns what makes a version of a filter live. It does nothing if no
+// configuration has the filter, and live is 0. s.changing is held.
+func (s *Server) readyFilter(name string, v registry.Version) (p pending, live int, err error) {
 	for _, f := range s.shared.filters {
-		if f.name != name || f.pin != 0 {
+		switch {
+		case f.name != name || f.pin != 0:
 			continue
+		case f.live.runs(v):
+			return nothing(), v.Number, nil
 		}
-		live = current.Number
-		if f.live.number() == live {
-			continue
-		}
-		v, err := s.loadFilter(f.config, current)
+		g, err := s.loadFilter(f.config, v)
 		if err != nil {
-			return 0, err
+			return nothing(), 0, err
 		}
-		f.live.deploy(v)
+		return pending{func() { f.live.deploy(g) }, g.guest.Close}, v.Number, nil
 	}
-	return live, nil
+	return nothing(), 0, nil
 }
 
 // RollBackFilter makes the version live that was so before the one that is, or only
 // says which that is.
 func (s *Server) RollBackFilter(name string, dry bool) (api.ModuleVersion, error) {
-	back := s.filters.Back
-	if dry {
-		back = s.filters.Before
-	}
-	v, err := back(name)
+	back, live, err := s.rollBack(s.filters, name, dry, s.compileFilter, s.readyFilter)
 	if err != nil {
 		return api.ModuleVersion{}, s.filters.problem(name, err)
 	}
-	if dry {
-		return s.filters.describe(name, v, false), nil
+	d := s.filters.describe(name, back, live)
+	if !dry {
+		d.Routes = filterRoutes(s.snapshot.Load().file, name)
 	}
-	live, err := s.deployFilter(name)
-	if err != nil {
-		return api.ModuleVersion{}, err
-	}
-	d := s.filters.describe(name, v, v.Number == live)
-	d.Routes = filterRoutes(s.snapshot.Load().file, name)
 	return d, nil
 }
 
@@ -242,7 +219,9 @@ func (s *Server) RemoveFilter(name string, dry bool) error {
 	if dry {
 		return nil
 	}
-	if _, err := s.change(api.Change{}, "filter "+name+" removed", drop); err != nil {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if _, err := s.changeNow(api.Change{}, "filter "+name+" removed", drop); err != nil {
 		return err
 	}
 	if err := s.filters.Remove(name); err != nil {
@@ -259,10 +238,14 @@ func (s *Server) RemoveFilter(name string, dry bool) error {
 		}
 		return httpWasm, err
 	}
-	if _, err := s.filters.seed(name, c.Wasm, check); err != nil {
+	v, err := s.filters.seed(name, c.Wasm, check)
+	if err != nil {
 		return fmt.Errorf("filter %q goes on as it is: %w", name, err)
 	}
-	_, err = s.deployFilter(name)
+	p, _, err := s.readyFilter(name, v)
+	if err == nil {
+		p.deploy()
+	}
 	return err
 }
 

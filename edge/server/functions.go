@@ -68,7 +68,7 @@ func (b *builder) newFunction(c *config.Function, pin int) (*function, error) {
 	case current.Number == 0:
 		b.problems.Warnf(c.Place, "nothing has been uploaded for the function %q", c.Name).Hint = fmt.Sprintf("sluice fn push %s FILE.wasm", c.Name)
 		return f, nil
-	case f.live.number() == current.Number:
+	case f.live.runs(current):
 		return f, nil
 	}
 	g, err := b.s.loadFunction(f, current)
@@ -108,7 +108,7 @@ func (s *Server) loadFunction(f *function, v registry.Version) (*version[*fn.Fun
 	if err != nil {
 		return nil, err
 	}
-	return &version[*fn.Function]{number: v.Number, guest: p}, nil
+	return &version[*fn.Function]{number: v.Number, digest: v.Digest, guest: p}, nil
 }
 
 // PushFunction stores a module as a version of the named function, once it has been
@@ -139,25 +139,18 @@ func (s *Server) PushFunction(ctx context.Context, name string, module io.Reader
 		took = time.Since(start)
 		return abi, err
 	}
-	var stored registry.Version
-	live := 0
-	if use.DryRun {
-		if err := s.functions.Try(name, module, check); err != nil {
-			return v, false, s.functions.problem(name, err)
-		}
-		stored.ABI = abi
-	} else {
-		before, _ := s.functions.Current(name)
-		if stored, created, err = s.functions.Put(name, registry.API, module, check); err != nil {
-			return v, false, s.functions.problem(name, err)
-		}
-		if change, err = s.change(api.Change{}, "function "+name+" pushed", to); err == nil {
-			live, err = s.deployFunction(name)
-		}
+	up, err := s.functions.Receive(name, module, check)
+	if err != nil {
+		return v, false, s.functions.problem(name, err)
+	}
+	defer func() { err = errors.Join(err, up.Close()) }()
+	stored, live := registry.Version{ABI: abi}, 0
+	if !use.DryRun {
+		p, err := s.putToUse(s.functions, name, up, "function "+name+" pushed", to, s.readyFunction)
 		if err != nil {
-			err = fmt.Errorf("version %d is stored, but not in use: %w", stored.Number, err)
-			return v, false, errors.Join(err, s.functions.retract(name, before, stored))
+			return v, false, err
 		}
+		stored, live, created, change = p.version, p.live, p.created, p.change
 	}
 	v = s.functions.describe(name, stored, live != 0 && stored.Number == live)
 	if m != nil {
@@ -170,52 +163,36 @@ func (s *Server) PushFunction(ctx context.Context, name string, module io.Reader
 	return v, created, nil
 }
 
-// deployFunction makes the version live that the registry calls current, and
-// returns its number; 0 if no configuration has the function.
-func (s *Server) deployFunction(name string) (live int, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	current, err := s.functions.Current(name)
-	if err != nil {
-		return 0, err
-	}
+// readyFunction returns what makes a version of a function live. It does nothing if no
+// configuration has the function, and live is 0. s.changing is held.
+func (s *Server) readyFunction(name string, v registry.Version) (p pending, live int, err error) {
 	for _, f := range s.shared.functions {
-		if f.name != name || f.pin != 0 {
+		switch {
+		case f.name != name || f.pin != 0:
 			continue
+		case f.live.runs(v):
+			return nothing(), v.Number, nil
 		}
-		live = current.Number
-		if f.live.number() == live {
-			continue
-		}
-		v, err := s.loadFunction(f, current)
+		g, err := s.loadFunction(f, v)
 		if err != nil {
-			return 0, err
+			return nothing(), 0, err
 		}
-		f.live.deploy(v)
+		return pending{func() { f.live.deploy(g) }, g.guest.Close}, v.Number, nil
 	}
-	return live, nil
+	return nothing(), 0, nil
 }
 
 // RollBackFunction makes the version live that was so before the one that is, or only
 // says which that is.
 func (s *Server) RollBackFunction(name string, dry bool) (api.ModuleVersion, error) {
-	back := s.functions.Back
-	if dry {
-		back = s.functions.Before
-	}
-	v, err := back(name)
+	back, live, err := s.rollBack(s.functions, name, dry, s.compileFunction, s.readyFunction)
 	if err != nil {
 		return api.ModuleVersion{}, s.functions.problem(name, err)
 	}
-	if dry {
-		return s.functions.describe(name, v, false), nil
+	d := s.functions.describe(name, back, live)
+	if !dry {
+		d.Routes = functionRoutes(s.snapshot.Load().file, name)
 	}
-	live, err := s.deployFunction(name)
-	if err != nil {
-		return api.ModuleVersion{}, err
-	}
-	d := s.functions.describe(name, v, v.Number == live)
-	d.Routes = functionRoutes(s.snapshot.Load().file, name)
 	return d, nil
 }
 
@@ -240,7 +217,9 @@ func (s *Server) RemoveFunction(name string, dry bool) error {
 	if dry {
 		return nil
 	}
-	if _, err := s.change(api.Change{}, "function "+name+" removed", drop); err != nil {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if _, err := s.changeNow(api.Change{}, "function "+name+" removed", drop); err != nil {
 		return err
 	}
 	if err := s.functions.Remove(name); err != nil {
@@ -257,10 +236,14 @@ func (s *Server) RemoveFunction(name string, dry bool) error {
 		}
 		return abi, err
 	}
-	if _, err := s.functions.seed(name, c.Wasm, check); err != nil {
+	v, err := s.functions.seed(name, c.Wasm, check)
+	if err != nil {
 		return fmt.Errorf("function %q goes on as it is: %w", name, err)
 	}
-	_, err = s.deployFunction(name)
+	p, _, err := s.readyFunction(name, v)
+	if err == nil {
+		p.deploy()
+	}
 	return err
 }
 

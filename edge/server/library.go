@@ -127,15 +127,6 @@ func (l *library) pinned(name string, routes []string) error {
 	return &api.Problem{Title: "in use", Status: http.StatusConflict, Detail: fmt.Sprintf("a version of the %s %q is pinned: %s", l.what, name, strings.Join(routes, ", ")), Hint: "take the @ and the number away there first"}
 }
 
-// retract makes the version before an upload current again: nothing has come of the
-// upload, and it is not to go live by itself later.
-func (l *library) retract(name string, before, stored registry.Version) error {
-	if before.Number == stored.Number {
-		return nil
-	}
-	return l.Retract(name, stored.Number)
-}
-
 // problem returns err as what the client of the API is told.
 func (l *library) problem(name string, err error) error {
 	if refused, ok := errors.AsType[*registry.Refused](err); ok {

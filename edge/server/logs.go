@@ -18,7 +18,7 @@ type accessLog struct {
 }
 
 // openLog returns the access log that c asks for: the one that there is, or a new
-// one. s.mu is held.
+// one. s.changing is held.
 func (s *Server) openLog(c config.Log) (*accessLog, error) {
 	if have := s.accessLog; have != nil && (s.output != nil || have.of == c.Access) {
 		return have, nil

@@ -138,7 +138,7 @@ func writeOverlays(dir string, all []overlay) error {
 	return osfile.Replace(overlaysPath(dir), b)
 }
 
-// saveOverlays keeps what is to hold after a restart too. s.mu is held.
+// saveOverlays keeps what is to hold after a restart too. s.changing is held.
 func (s *Server) saveOverlays(all []overlay) error {
 	if sameOverlays(all, s.overlays) {
 		return nil

@@ -15,25 +15,26 @@ import (
 // the one before goes on. Nothing that is being served is cut. Cause is for the
 // history.
 func (s *Server) Apply(file *config.File, cause string) (problems *diag.List, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.ahead(file)()
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	with, overlays := s.overlaid(file, s.overlays)
 	return s.apply(with, file.Texts(), overlays, cause)
 }
 
-// apply makes file the configuration in force: what base says, with overlays. s.mu
-// is held.
+// apply makes file the configuration in force: what base says, with overlays.
+// s.changing is held.
 func (s *Server) apply(file *config.File, base []config.Text, overlays []overlay, cause string) (problems *diag.List, err error) {
 	defer func() {
-		s.failed = err
+		why := err
 		if err == nil {
-			s.failed = problems.Err()
+			why = problems.Err()
 		}
+		s.Refused(why)
 	}()
 	if s.draining {
 		return file.Diag(), errors.New("the server is shutting down")
 	}
-	old := s.snapshot.Load()
 	b := &builder{s: s, file: file, problems: file.Diag()}
 	used := newShared()
 	b.used = &used
@@ -71,43 +72,65 @@ func (s *Server) apply(file *config.File, base []config.Text, overlays []overlay
 		}
 		return b.problems, err
 	}
+	s.goLive(&next{b, snap, secrets, lines, base, overlays, needed, opened})
+	if err := s.history.add(file.Texts(), cause, s.applied); err != nil {
+		s.log.Warn("the history could not be written", "error", err)
+	}
+	return b.problems, nil
+}
 
-	// From here on nothing fails.
-	s.base, s.overlays = base, overlays
+// next is all that a configuration goes live with.
+type next struct {
+	*builder
+	snap     *snapshot
+	secrets  *secrets
+	lines    *accessLog
+	base     []config.Text
+	overlays []overlay
+	needed   []address
+	opened   []*binding
+}
+
+// goLive puts a configuration in force. s.changing is held.
+func (s *Server) goLive(n *next) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, used, file := s.snapshot.Load(), n.used, n.file
+	s.base, s.overlays = n.base, n.overlays
 	for name, m := range s.shared.meters { // an exchange of a route that goes is counted to its end
 		if _, ok := used.meters[name]; !ok && m.Totals().InFlight > 0 {
-			used.meters[name], snap.meters[name] = m, m
+			used.meters[name], n.snap.meters[name] = m, m
 		}
 	}
-	for _, bd := range opened {
+	for _, bd := range n.opened {
 		s.bindings[bd.address] = bd
 	}
-	for address, e := range snap.entrances {
+	for address, e := range n.snap.entrances {
 		e.altSvc = s.bindings[address].altSvc()
 	}
-	for _, p := range b.pending {
+	for _, p := range n.pending {
 		p.deploy()
 	}
 	for address, bd := range s.bindings {
-		if snap.entrances[address] == nil {
+		if n.snap.entrances[address] == nil {
 			bd.door.last.Store(old.entrances[address])
 		}
 	}
-	s.secrets.Store(secrets)
-	s.snapshot.Store(snap)
-	for _, bd := range opened {
+	s.secrets.Store(n.secrets)
+	s.snapshot.Store(n.snap)
+	for _, bd := range n.opened {
 		bd.start()
 	}
-	s.closeUnused(needed)
+	s.closeUnused(n.needed)
 	before := s.shared
-	s.shared = used
-	before.retire(&used)
-	s.logTo(lines, file.Log)
-	if s.store != store {
+	s.shared = *used
+	before.retire(used)
+	s.logTo(n.lines, file.Log)
+	if s.store != n.store {
 		if s.store != nil {
 			s.store.Close() // what is being read stays valid
 		}
-		s.store = store
+		s.store = n.store
 	}
 	for _, bd := range s.bindings {
 		bd.configure(file)
@@ -120,10 +143,6 @@ func (s *Server) apply(file *config.File, base []config.Text, overlays []overlay
 	if old != nil {
 		s.reloads++
 	}
-	if err := s.history.add(file.Texts(), cause, s.applied); err != nil {
-		s.log.Warn("the history could not be written", "error", err)
-	}
-	return b.problems, nil
 }
 
 // pins returns the versions that routes are pinned to, by the names of their
@@ -138,8 +157,8 @@ func pins[T any](all map[string]T, of func(T) (name string, pin int)) map[string
 	return held
 }
 
-// open binds the addresses that are not bound yet. s.mu is held. Unless all can
-// be bound none is.
+// open binds the addresses that are not bound yet. s.changing is held. Unless all
+// can be bound none is.
 func (s *Server) open(needed []address, f *config.File) (opened []*binding, err error) {
 	for _, a := range needed {
 		if have := s.bindings[a.address]; have != nil {
@@ -181,7 +200,7 @@ func (s *Server) closeUnused(needed []address) {
 }
 
 // storeFor returns the store that c asks for: the one that there is, or a new one.
-// s.mu is held.
+// s.changing is held.
 func (s *Server) storeFor(c config.Store) (*cache.Store, error) {
 	if old := s.snapshot.Load(); old != nil && old.file.Cache == c {
 		return s.store, nil

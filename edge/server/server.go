@@ -45,9 +45,17 @@ type Server struct {
 	meters   meters
 	troubles *journal.Limiter
 
-	mu        sync.Mutex // guards the following fields, and is held by whoever changes the configuration
+	// changing is held by whoever changes the configuration or what modules are
+	// current, from looking at it until the change is in force: for seconds, where
+	// modules are compiled. It is locked before mu.
+	changing sync.Mutex
+
+	mu      sync.Mutex            // guards the following fields, and is held for a moment
+	leaving map[*binding]struct{} // bound no more; they end with their last connection
+	failed  error                 // why the last attempt was not applied; nil if it was
+
+	// These are written with both locks held, so either is enough to read them.
 	bindings  map[string]*binding
-	leaving   map[*binding]struct{} // bound no more; they end with their last connection
 	accessLog *accessLog
 	shared    shared
 	base      []config.Text // of the files, as they were read last
@@ -62,7 +70,6 @@ type Server struct {
 	wasm      *wasm.Engine
 	reloads   int       // configurations applied after the first
 	applied   time.Time // when the one in force was
-	failed    error     // why the last attempt was not applied; nil if it was
 	draining  bool
 
 	ending sync.WaitGroup // goroutines of leave
@@ -144,11 +151,7 @@ func (s *Server) finish(x *edge.Exchange, e *entrance, r *Route) {
 
 // Close ends everything at once.
 func (s *Server) Close() error {
-	s.mu.Lock()
-	s.draining = true
-	all := s.allBindings()
-	s.mu.Unlock()
-	for _, b := range all {
+	for _, b := range s.lastBindings() {
 		b.close()
 	}
 	s.ending.Wait()
@@ -176,10 +179,7 @@ func (s *Server) Close() error {
 // Shutdown stops accepting, lets what is being served end until ctx is done, and
 // then closes. It returns ctx's error if something had to be cut.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	s.draining = true
-	all := s.allBindings()
-	s.mu.Unlock()
+	all := s.lastBindings()
 	for _, b := range all {
 		b.drain()
 	}
@@ -190,8 +190,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return errors.Join(append(errs, s.Close())...)
 }
 
-// allBindings returns what may have connections. s.mu is held.
-func (s *Server) allBindings() []*binding {
+// lastBindings returns what may have connections, once no change can add to it.
+func (s *Server) lastBindings() []*binding {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
 	return slices.Concat(slices.Collect(maps.Values(s.bindings)), slices.Collect(maps.Keys(s.leaving)))
 }
 

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/filters/registry"
 )
 
 // guest is a module that is ready to run: of a filter or of a function.
@@ -16,6 +17,7 @@ type slot[G guest] struct{ current atomic.Pointer[version[G]] }
 // version is one version of a module, deployed.
 type version[G guest] struct {
 	number int
+	digest string // of its module
 	guest  G
 	users  atomic.Int64 // exchanges in it, and one while it is current; 0: closed
 }
@@ -60,4 +62,11 @@ func (s *slot[G]) number() int {
 		return v.number
 	}
 	return 0
+}
+
+// runs reports whether a version is the current one. A number alone does not say:
+// those of a name that was removed are given again.
+func (s *slot[G]) runs(of registry.Version) bool {
+	v := s.current.Load()
+	return v != nil && v.number == of.Number && v.digest == of.Digest
 }

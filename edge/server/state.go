@@ -56,6 +56,9 @@ func openState(dir, file string) (*state, error) {
 			err = osfile.Replace(name, []byte(file))
 		}
 	}
+	if err == nil {
+		err = osfile.Clean(s.own)
+	}
 	if err != nil {
 		s.close()
 		return nil, fmt.Errorf("open the state directory: %w", err)

@@ -74,7 +74,7 @@ func (s *Server) dropFilter(name string) edit {
 }
 
 // saysNothing reports whether an overlay says what the files say, with those before
-// it. s.mu is held.
+// it. s.changing is held.
 func (s *Server) saysNothing(o overlay, before []overlay) bool {
 	texts, err := folded(s.base, before)
 	if err != nil {

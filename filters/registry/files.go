@@ -11,44 +11,29 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"time"
-
-	"github.com/sluice-edge/sluice/edge/osfile"
 )
 
 // Check looks at a module and returns the name of its ABI. An error is wrapped in
 // a [Refused].
 type Check func(module []byte) (abi string, err error)
 
-// Put reads a module, checks it and makes it the current version of name. check
-// is given all of it, and may be nil. A module that
-// name has had before is not a new version: the old one becomes current again,
-// and created is false.
-func (s *Store) Put(name string, from Source, r io.Reader, check Check) (v Version, created bool, err error) {
+// Receive reads a module for name and checks it. check is given all of it, and may
+// be nil. It is no version until it is accepted. Who gets the upload closes it.
+func (s *Store) Receive(name string, r io.Reader, check Check) (*Upload, error) {
 	if err := CheckName(name); err != nil {
-		return Version{}, false, err
+		return nil, err
 	}
-	up, err := s.receive(r, check)
+	return s.receive(name, r, check)
+}
+
+// Put receives a module and accepts it.
+func (s *Store) Put(name string, from Source, r io.Reader, check Check) (v Version, created bool, err error) {
+	up, err := s.Receive(name, r, check)
 	if err != nil {
 		return Version{}, false, err
 	}
-	defer up.discard()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.accept(name, from, up)
-}
-
-// Try is Put that keeps nothing.
-func (s *Store) Try(name string, r io.Reader, check Check) error {
-	if err := CheckName(name); err != nil {
-		return err
-	}
-	up, err := s.receive(r, check)
-	if err == nil {
-		up.discard()
-	}
-	return err
+	v, created, err = up.Accept(from)
+	return v, created, errors.Join(err, up.Close())
 }
 
 // Seed is Put for the file that the configuration names. Only a file that
@@ -59,28 +44,26 @@ func (s *Store) Seed(name string, file []byte, check Check) (v Version, changed 
 	if err := CheckName(name); err != nil {
 		return Version{}, false, err
 	}
-	sum := sha256.Sum256(file)
-	s.mu.Lock()
-	if r, ok := s.names[name]; ok && r.File == hex.EncodeToString(sum[:]) {
-		v, _ = r.version(r.Current)
-		s.mu.Unlock()
-		return v, false, nil
+	if s.Seen(name, file) {
+		v, err = s.Current(name)
+		return v, false, err
 	}
-	s.mu.Unlock()
-
-	up, err := s.receive(bytes.NewReader(file), check)
+	up, err := s.receive(name, bytes.NewReader(file), check)
 	if err != nil {
 		return Version{}, false, err
 	}
-	defer up.discard()
+	v, _, err = up.Accept(File)
+	changed = err == nil && (up.before == nil || v.Number != up.before.Current)
+	return v, changed, errors.Join(err, up.Close())
+}
+
+// Seen reports whether a file is the one that [Store.Seed] was given last for name.
+func (s *Store) Seen(name string, file []byte) bool {
+	sum := sha256.Sum256(file)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before := 0
-	if r, ok := s.names[name]; ok {
-		before = r.Current
-	}
-	v, _, err = s.accept(name, File, up)
-	return v, err == nil && v.Number != before, err
+	r, ok := s.names[name]
+	return ok && r.File == hex.EncodeToString(sum[:])
 }
 
 // Load returns the bytes of a module. A file that has been tampered with is an
@@ -102,23 +85,13 @@ func (s *Store) Load(digest string) ([]byte, error) {
 	return b, nil
 }
 
-// upload is a module that has been received and not yet accepted.
-type upload struct {
-	path   string // aside
-	digest string
-	abi    string
-	bytes  int64
-}
-
-func (u *upload) discard() { os.Remove(u.path) } // it has been renamed if it was accepted
-
 // receive writes a module aside and checks it.
-func (s *Store) receive(r io.Reader, check Check) (up *upload, err error) {
-	f, err := os.CreateTemp(s.temp(), "upload-")
+func (s *Store) receive(name string, r io.Reader, check Check) (up *Upload, err error) {
+	f, err := os.CreateTemp(s.temp(), uploads)
 	if err != nil {
 		return nil, fmt.Errorf("store module: %w", err)
 	}
-	up = &upload{path: f.Name()}
+	up = &Upload{s: s, name: name, path: f.Name()}
 	defer func() {
 		f.Close()
 		if err != nil {
@@ -170,64 +143,6 @@ func (f *failing) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// accept makes an upload the current version of name. s.mu is held.
-func (s *Store) accept(name string, from Source, up *upload) (v Version, created bool, err error) {
-	// A file of that name has the same content, unless it was tampered with: then
-	// this is the cure.
-	if err := os.Rename(up.path, s.module(up.digest)); err != nil {
-		return Version{}, false, fmt.Errorf("store module: %w", err)
-	}
-	s.step("renamed")
-	if err := osfile.SyncDir(s.modules()); err != nil {
-		return Version{}, false, fmt.Errorf("store module: %w", err)
-	}
-	next := &record{}
-	if r, ok := s.names[name]; ok {
-		next = r.clone()
-	}
-	if v, created = next.find(up.digest), false; v.Number == 0 {
-		next.Last++
-		v, created = Version{next.Last, up.digest, up.abi, up.bytes, time.Now().UTC().Round(0), from}, true
-		next.Versions = append(next.Versions, v)
-	}
-	next.use(v.Number)
-	if from == File {
-		next.File = up.digest
-	}
-	next.prune(s.cfg.Keep, s.held[name])
-	next.forget()
-	if err := s.writeRecord(name, next); err != nil {
-		if _, ok := s.names[name]; !ok || created {
-			s.sweep() // the module that nothing refers to
-		}
-		return Version{}, false, err
-	}
-	s.names[name] = next
-	s.step("recorded")
-	return v, created, s.sweep()
-}
-
-func (r *record) find(digest string) Version {
-	for _, v := range r.Versions {
-		if v.Digest == digest {
-			return v
-		}
-	}
-	return Version{}
-}
-
-// prune drops the oldest versions beyond keep, but for the current one and those
-// that are held.
-func (r *record) prune(keep int, held []int) {
-	for i := 0; len(r.Versions) > keep && i < len(r.Versions); {
-		if n := r.Versions[i].Number; n == r.Current || slices.Contains(held, n) {
-			i++
-			continue
-		}
-		r.Versions = append(r.Versions[:i], r.Versions[i+1:]...)
-	}
-}
-
 func (s *Store) recordPath(name string) string { return filepath.Join(s.records(), name+".json") }
 
 func (s *Store) readRecord(name string) (*record, error) {
@@ -252,33 +167,55 @@ func (s *Store) readRecord(name string) (*record, error) {
 	return r, nil
 }
 
-// writeRecord replaces the file of a name in one step.
+// commit makes r, or nothing if it is nil, what the store knows of a name: on disk
+// and then in memory. After an error both know what they knew before; if the disk
+// cannot be brought back to that, both know r, and the error says so. s.mu is held.
+func (s *Store) commit(name string, r *record) error {
+	err := s.writeRecord(name, r)
+	if err == nil {
+		if err = s.syncDir(s.records()); err == nil {
+			s.know(name, r)
+			return nil
+		}
+		// Other processes see r; a crash may leave either.
+		if back := s.writeRecord(name, s.names[name]); back != nil {
+			s.know(name, r)
+			err = fmt.Errorf("the change may not last: %w", errors.Join(err, back))
+		}
+	}
+	return fmt.Errorf("record module %q: %w", name, err)
+}
+
+// know makes r what the memory has of a name.
+func (s *Store) know(name string, r *record) {
+	if r == nil {
+		delete(s.names, name)
+	} else {
+		s.names[name] = r
+	}
+}
+
+// writeRecord replaces the file of a name in one step, or removes it if r is nil.
 func (s *Store) writeRecord(name string, r *record) error {
+	if r == nil {
+		if err := os.Remove(s.recordPath(name)); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
 	b, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(s.temp(), "record-")
+	f, err := os.CreateTemp(s.temp(), records)
 	if err != nil {
-		return fmt.Errorf("record module %q: %w", name, err)
+		return err
 	}
-	defer os.Remove(f.Name())
+	defer os.Remove(f.Name()) // fails once it has been renamed
 	_, err = f.Write(append(b, '\n'))
-	if err == nil {
-		err = f.Sync()
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
 	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		s.step("record written")
-		err = os.Rename(f.Name(), s.recordPath(name))
-	}
-	if err == nil {
-		err = osfile.SyncDir(s.records())
-	}
-	if err != nil {
-		return fmt.Errorf("record module %q: %w", name, err)
-	}
-	return nil
+	s.step("record written")
+	return os.Rename(f.Name(), s.recordPath(name))
 }

@@ -10,7 +10,6 @@ package registry
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -80,9 +79,12 @@ type Store struct {
 	// step is told where an upload has come to. For tests, which stop there.
 	step func(string)
 
+	syncDir func(string) error // osfile.SyncDir; for tests, which fail there
+
 	mu    sync.Mutex // guards the following fields, and the renaming and removing of files
 	names map[string]*record
 	held  map[string][]int // versions by name that are kept whatever their age
+	open  map[*Upload]bool // uploads that were accepted and may be undone
 }
 
 // record is what the store knows of a name, and the JSON of its file.
@@ -144,18 +146,14 @@ const maxPast = 100
 // upload has left is removed.
 func Open(dir string, cfg Config) (*Store, error) {
 	cfg.setDefaults()
-	s := &Store{dir: dir, cfg: cfg, names: make(map[string]*record), step: func(string) {}}
+	s := &Store{dir: dir, cfg: cfg, names: make(map[string]*record), open: make(map[*Upload]bool), step: func(string) {}, syncDir: osfile.SyncDir}
 	for _, d := range []string{s.modules(), s.records(), s.temp()} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
 			return nil, fmt.Errorf("open module store: %w", err)
 		}
 	}
-	left, err := os.ReadDir(s.temp())
-	if err != nil {
-		return nil, fmt.Errorf("open module store: %w", err)
-	}
-	for _, e := range left {
-		if err := os.Remove(filepath.Join(s.temp(), e.Name())); err != nil {
+	for _, prefix := range []string{uploads, records} {
+		if err := osfile.CleanOf(s.temp(), prefix); err != nil {
 			return nil, fmt.Errorf("open module store: %w", err)
 		}
 	}
@@ -183,6 +181,12 @@ func Open(dir string, cfg Config) (*Store, error) {
 func (s *Store) modules() string { return filepath.Join(s.dir, "modules") }
 func (s *Store) records() string { return filepath.Join(s.dir, "names") }
 func (s *Store) temp() string    { return filepath.Join(s.dir, "tmp") }
+
+// How the names of files begin that are written aside.
+const (
+	uploads = "upload-"
+	records = "record-"
+)
 
 func (s *Store) module(digest string) string { return filepath.Join(s.modules(), digest+".wasm") }
 
@@ -244,11 +248,7 @@ func (s *Store) Use(name string, number int) (Version, error) {
 	next := r.clone()
 	next.use(number)
 	next.forget()
-	if err := s.writeRecord(name, next); err != nil {
-		return Version{}, err
-	}
-	s.names[name] = next
-	return v, nil
+	return v, s.commit(name, next)
 }
 
 // Version returns a version of a name.
@@ -294,38 +294,14 @@ func (s *Store) before(name string) (Version, error) {
 func (s *Store) Back(name string) (Version, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.back(name)
-}
-
-// Retract is Back if this version is the current one, and does nothing if it is not:
-// for who has made it so, and finds that nothing comes of it. The first version of a
-// name stays.
-func (s *Store) Retract(name string, number int) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r, ok := s.names[name]; !ok || r.Current != number || len(r.Past) == 0 {
-		return nil
-	}
-	_, err := s.back(name)
-	return err
-}
-
-// back is Back. s.mu is held.
-func (s *Store) back(name string) (Version, error) {
 	v, err := s.before(name)
 	if err != nil {
 		return Version{}, err
 	}
-	r := s.names[name]
-	n := len(r.Past) - 1
-	next := r.clone()
-	next.Current, next.Past = r.Past[n], next.Past[:n]
+	next := s.names[name].clone()
+	next.Current, next.Past = v.Number, next.Past[:len(next.Past)-1]
 	next.forget()
-	if err := s.writeRecord(name, next); err != nil {
-		return Version{}, err
-	}
-	s.names[name] = next
-	return v, nil
+	return v, s.commit(name, next)
 }
 
 // Hold keeps versions, by their names, whatever their age, until it is called
@@ -343,23 +319,27 @@ func (s *Store) Remove(name string) error {
 	if _, ok := s.names[name]; !ok {
 		return fmt.Errorf("module %q: %w", name, ErrNotFound)
 	}
-	if err := os.Remove(s.recordPath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove module %q: %w", name, err)
+	if err := s.commit(name, nil); err != nil {
+		return err
 	}
-	if err := osfile.SyncDir(s.records()); err != nil {
-		return fmt.Errorf("remove module %q: %w", name, err)
-	}
-	delete(s.names, name)
 	return s.sweep()
 }
 
-// sweep deletes the modules that no name has. s.mu is held, or nobody else has
-// the store yet.
+// sweep deletes the modules that no name has, nor will have if uploads are undone.
+// s.mu is held, or nobody else has the store yet.
 func (s *Store) sweep() error {
 	used := make(map[string]bool)
-	for _, r := range s.names {
+	use := func(r *record) {
 		for _, v := range r.Versions {
 			used[v.Digest] = true
+		}
+	}
+	for _, r := range s.names {
+		use(r)
+	}
+	for u := range s.open {
+		if u.before != nil {
+			use(u.before)
 		}
 	}
 	files, err := os.ReadDir(s.modules())

@@ -236,53 +236,6 @@ func TestBack(t *testing.T) {
 	}
 }
 
-// TestRetract goes back from a version, unless somebody has put another in its place.
-func TestRetract(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir, Config{})
-	retract := func(number, want int) {
-		t.Helper()
-		if err := s.Retract("a", number); err != nil {
-			t.Error(err)
-		}
-		if v, _ := s.Current("a"); v.Number != want {
-			t.Errorf("current is %d, want %d", v.Number, want)
-		}
-	}
-	retract(1, 0)
-	put(t, s, "a", "1")
-	retract(1, 1)
-	put(t, s, "a", "2")
-	put(t, s, "a", "3")
-	retract(2, 3)
-	retract(3, 2)
-	s = open(t, dir, Config{})
-	retract(3, 2)
-	put(t, s, "a", "1")
-	retract(1, 2)
-}
-
-func TestTry(t *testing.T) {
-	dir := t.TempDir()
-	s := open(t, dir, Config{Size: 8})
-	refused := errors.New("refused")
-	if err := s.Try("a", strings.NewReader("module"), func([]byte) (string, error) { return "abi", nil }); err != nil {
-		t.Error(err)
-	}
-	if err := s.Try("a", strings.NewReader("module"), func([]byte) (string, error) { return "", refused }); !errors.Is(err, refused) {
-		t.Error(err)
-	}
-	if err := s.Try("a", strings.NewReader("too large"), nil); !errors.Is(err, ErrTooLarge) {
-		t.Error(err)
-	}
-	if err := s.Try("../a", strings.NewReader("module"), nil); !errors.Is(err, ErrName) {
-		t.Error(err)
-	}
-	if n := entries(t, dir, "modules") + entries(t, dir, "names") + entries(t, dir, "tmp"); n != 0 {
-		t.Errorf("%d files are left", n)
-	}
-}
-
 func TestSeed(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir, Config{})

@@ -1,0 +1,127 @@
+package server
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sluice-edge/sluice/edge/admin/api"
+	"github.com/sluice-edge/sluice/edge/config"
+	"github.com/sluice-edge/sluice/edge/osfile"
+	fn "github.com/sluice-edge/sluice/filters/function"
+	"github.com/sluice-edge/sluice/filters/httpwasm"
+	"github.com/sluice-edge/sluice/filters/registry"
+	"github.com/sluice-edge/sluice/filters/wasm"
+)
+
+// ready returns what makes a version of a module live, and its number if a
+// configuration has the filter or function; 0 if none has. s.changing is held.
+type ready func(name string, v registry.Version) (p pending, live int, err error)
+
+// compile compiles a module. Who gets it closes it.
+type compile func(ctx context.Context, binary []byte) (*wasm.Module, error)
+
+func (s *Server) compileFilter(ctx context.Context, binary []byte) (*wasm.Module, error) {
+	return httpwasm.Compile(ctx, s.wasm, binary)
+}
+
+func (s *Server) compileFunction(ctx context.Context, binary []byte) (*wasm.Module, error) {
+	return fn.Compile(ctx, s.wasm, binary)
+}
+
+// nothing is pending where all is as it is to be.
+func nothing() pending { return pending{func() {}, func() {}} }
+
+// pushed is what has come of an upload.
+type pushed struct {
+	version registry.Version
+	created bool
+	live    int // number of the version that is; 0: no configuration has the module
+	change  *change
+}
+
+// putToUse makes an upload the current version of its name, and live as a change of
+// the configuration says. If any of that fails all is as it was before.
+func (s *Server) putToUse(l *library, name string, up *registry.Upload, cause string, e edit, ready ready) (p pushed, err error) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if p.version, p.created, err = up.Accept(registry.API); err != nil {
+		return p, l.problem(name, err)
+	}
+	deployed := nothing()
+	p.change, err = s.changeNow(api.Change{}, cause, e)
+	if err == nil {
+		deployed, p.live, err = s.readyCurrent(l, name, ready)
+	}
+	if err != nil {
+		return p, errors.Join(err, up.Undo())
+	}
+	deployed.deploy()
+	return p, nil
+}
+
+// readyCurrent is ready for the version that is current.
+func (s *Server) readyCurrent(l *library, name string, ready ready) (pending, int, error) {
+	v, err := l.Current(name)
+	if err != nil {
+		return nothing(), 0, err
+	}
+	return ready(name, v)
+}
+
+// rollBack makes the version of a module live that was so before the one that is, or
+// only says which that is. It is live if a configuration has the module.
+func (s *Server) rollBack(l *library, name string, dry bool, compile compile, ready ready) (v registry.Version, live bool, err error) {
+	if v, err = l.Before(name); err != nil || dry {
+		return v, false, err
+	}
+	if binary, err := l.Load(v.Digest); err == nil {
+		if m, err := compile(context.Background(), binary); err == nil {
+			defer m.Close() // no other change waits for that
+		}
+	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if v, err = l.Before(name); err != nil { // it may be another by now
+		return v, false, err
+	}
+	back, number, err := ready(name, v)
+	if err != nil {
+		return v, false, err
+	}
+	if v, err = l.Back(name); err != nil {
+		back.discard()
+		return v, false, err
+	}
+	back.deploy()
+	return v, number != 0, nil
+}
+
+// ahead compiles the modules of a file that are new, before any change waits for that.
+// What is wrong with them shows when they are needed. They are held until release is
+// called.
+func (s *Server) ahead(file *config.File) (release func()) {
+	var held []*wasm.Module
+	hold := func(l *library, name, path string, compile compile) {
+		if path == "" {
+			return
+		}
+		binary, err := osfile.Read(path, maxModule)
+		if err != nil || l.Seen(name, binary) {
+			return
+		}
+		if m, err := compile(context.Background(), binary); err == nil {
+			held = append(held, m)
+		}
+	}
+	for _, f := range file.Filters {
+		hold(s.filters, f.Name, f.Wasm, s.compileFilter)
+	}
+	for _, f := range file.Functions {
+		hold(s.functions, f.Name, f.Wasm, s.compileFunction)
+	}
+	return func() {
+		for _, m := range held {
+			m.Close()
+		}
+	}
+}
