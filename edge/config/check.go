@@ -144,13 +144,13 @@ type listener struct {
 }
 
 // clashes reports whether two listeners cannot both have their addresses. A host
-// that is empty, or unspecified, is all of them.
+// that is empty, or unspecified, is all of them; port 0 is one that is free.
 func (a *listener) clashes(b *listener) bool {
 	all := func(host string) bool {
 		ip, err := netip.ParseAddr(host)
 		return host == "" || err == nil && ip.IsUnspecified()
 	}
-	return a.what != b.what && (a.host == b.host || a.port != "0" && (all(a.host) || all(b.host)))
+	return a.what != b.what && a.port != "0" && (a.host == b.host || all(a.host) || all(b.host))
 }
 
 // checkListen reports addresses that are to be two things at once.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 	"unsafe"
 
 	"github.com/sluice-edge/sluice/edge"
@@ -187,7 +188,11 @@ func checkText(s, text string, authority bool) error {
 		c := text[i]
 		bracket := authority && (c == '[' || c == ']')
 		if !inText[c] && !bracket {
-			return fmt.Errorf("target %q: %q must be percent-encoded", s, c)
+			r, n := utf8.DecodeRuneInString(text[i:])
+			if r == utf8.RuneError && n == 1 {
+				return fmt.Errorf("target %q: the byte 0x%02x must be percent-encoded", s, c)
+			}
+			return fmt.Errorf("target %q: %q must be percent-encoded", s, r)
 		}
 		if _, ok := unhex(text, i); c == '%' && !ok {
 			return fmt.Errorf("target %q has a malformed percent-encoding", s)
