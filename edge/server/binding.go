@@ -30,6 +30,7 @@ type binding struct {
 	log     *slog.Logger
 	network string // "tcp" or "unix"
 	address string
+	key     string // of the address
 	door    *door
 	tcp     *listen.Listener
 	udp     net.PacketConn // nil without TLS
@@ -46,12 +47,12 @@ type binding struct {
 
 // bind opens the sockets of an address.
 func (s *Server) bind(a address, f *config.File) (*binding, error) {
-	b := &binding{log: s.log, network: a.network, address: a.address}
+	b := &binding{log: s.log, network: a.network, address: a.address, key: a.key()}
 	var err error
 	if b.tcp, err = listen.Stream(a.network, a.address, f.Limits.Connections, s.log); err != nil {
 		return nil, err
 	}
-	b.door = &door{server: s, key: a.address}
+	b.door = &door{server: s, key: a.key()}
 	b.h1 = http1.NewServer(b.door, http1Config(f.Limits), s.log)
 	if !a.encrypted {
 		return b, nil
@@ -62,7 +63,7 @@ func (s *Server) bind(a address, f *config.File) (*binding, error) {
 	}
 	b.h2 = http2.NewServer(b.door, http2Config(f.Limits), s.log)
 	b.h3 = http3.NewServer(b.door, http3Config(f.Limits), s.log)
-	b.certificate = s.certificates(a.address)
+	b.certificate = s.certificates(a.key())
 	b.configure(f)
 	return b, nil
 }

@@ -44,6 +44,15 @@ type address struct {
 	encrypted        bool
 }
 
+// key is what the address is known by. Port 0 is one that is free: another one for
+// https than for http.
+func (a address) key() string {
+	if a.encrypted && strings.HasSuffix(a.address, ":0") {
+		return "https " + a.address
+	}
+	return a.address
+}
+
 // addresses returns where each site of the file is reached, in the file's order.
 func addresses(f *config.File, site *config.Site) []address {
 	if site.Bind != "" {
@@ -92,10 +101,10 @@ func (b *builder) build() (*snapshot, []address) {
 		st := b.site(c, snap)
 		snap.sites = append(snap.sites, st)
 		for _, a := range addresses(b.file, c) {
-			at := byAddress[a.address]
+			at := byAddress[a.key()]
 			if at == nil {
 				at = &bound{address: a}
-				byAddress[a.address] = at
+				byAddress[a.key()] = at
 				order = append(order, at)
 			}
 			if at.encrypted != a.encrypted {
@@ -122,7 +131,7 @@ func (b *builder) build() (*snapshot, []address) {
 		if len(at.sites) == 1 {
 			e.only = at.sites[0]
 		}
-		snap.entrances[at.address.address] = e
+		snap.entrances[at.key()] = e
 		needed = append(needed, at.address)
 	}
 	return snap, needed

@@ -99,7 +99,7 @@ func (w *walk) entrance(a *asked) {
 	if len(w.snap.file.Trust) > 0 {
 		believe(w.x, w.snap.file.Trust)
 	}
-	ent := w.snap.entrances[at.address]
+	ent := w.snap.entrances[at.key()]
 	authority := w.x.Request.Authority
 	pattern, near := ent.hosts.Explain(authority)
 	h, known := ent.hosts.Lookup(authority)

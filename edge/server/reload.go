@@ -103,7 +103,7 @@ func (s *Server) goLive(n *next) {
 		}
 	}
 	for _, bd := range n.opened {
-		s.bindings[bd.address] = bd
+		s.bindings[bd.key] = bd
 	}
 	for address, e := range n.snap.entrances {
 		e.altSvc = s.bindings[address].altSvc()
@@ -161,7 +161,7 @@ func pins[T any](all map[string]T, of func(T) (name string, pin int)) map[string
 // can be bound none is.
 func (s *Server) open(needed []address, f *config.File) (opened []*binding, err error) {
 	for _, a := range needed {
-		if have := s.bindings[a.address]; have != nil {
+		if have := s.bindings[a.key()]; have != nil {
 			if (have.certificate != nil) != a.encrypted {
 				err = fmt.Errorf("%s cannot change between http and https while it is in use: restart sluice, or use another port", a.address)
 				break
@@ -188,7 +188,7 @@ func (s *Server) open(needed []address, f *config.File) (opened []*binding, err 
 func (s *Server) closeUnused(needed []address) {
 	keep := make(map[string]bool)
 	for _, a := range needed {
-		keep[a.address] = true
+		keep[a.key()] = true
 	}
 	for address, b := range s.bindings {
 		if keep[address] {

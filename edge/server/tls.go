@@ -36,10 +36,10 @@ func (b *builder) certificates() *secrets {
 			if !a.encrypted {
 				continue
 			}
-			sites[a.address] = append(sites[a.address], site.Host)
-			hosts[a.address] = append(hosts[a.address], site.Host)
+			sites[a.key()] = append(sites[a.key()], site.Host)
+			hosts[a.key()] = append(hosts[a.key()], site.Host)
 			for _, alias := range site.Aliases {
-				hosts[a.address] = append(hosts[a.address], alias.Host)
+				hosts[a.key()] = append(hosts[a.key()], alias.Host)
 			}
 			if isPublic(site.Host) && !covered(pairs, site.Host) {
 				b.problems.Warnf(site.Place, "%s has no certificate that browsers trust: the internal authority signs for it", site.Host).Hint = "name its certificate under tls: certificates:"
