@@ -202,7 +202,8 @@ func (s *Server) Check(text []byte) api.Check {
 	return d
 }
 
-// diffTexts returns how two configurations differ, as a unified diff.
+// diffTexts returns how two configurations differ, as a unified diff. Files have the
+// names that Configuration gives them.
 func diffTexts(old, now []config.Text) string {
 	before := make(map[string][]byte)
 	for _, t := range old {
@@ -210,12 +211,12 @@ func diffTexts(old, now []config.Text) string {
 	}
 	var diff string
 	for _, t := range now {
-		diff += config.DiffText(t.Name, before[t.Name], t.Bytes, 3)
+		diff += config.DiffText(whole(t.Name), before[t.Name], t.Bytes, 3)
 		delete(before, t.Name)
 	}
 	for _, t := range old {
 		if b, gone := before[t.Name]; gone {
-			diff += config.DiffText(t.Name, b, nil, 3)
+			diff += config.DiffText(whole(t.Name), b, nil, 3)
 		}
 	}
 	return diff

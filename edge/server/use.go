@@ -252,13 +252,7 @@ func findRoute(file *config.File, text string) (st *config.Site, r *config.Route
 		}
 	}
 	if st == nil {
-		name, _, _ := strings.Cut(text, "/")
-		var have []string
-		for i := range file.Sites {
-			have = append(have, file.Sites[i].Name)
-		}
-		p := &api.Problem{Title: "no such site", Status: http.StatusNotFound, Detail: fmt.Sprintf("there is no site %q%s", name, diag.Have(have)), Hint: diag.DidYouMean(name, have)}
-		return nil, nil, "", p
+		return nil, nil, "", noSite(file, text)
 	}
 	if match == "" {
 		return st, nil, "", nil
@@ -275,6 +269,29 @@ func findRoute(file *config.File, text string) (st *config.Site, r *config.Route
 		match = plain // with a method
 	}
 	return st, nil, match, nil
+}
+
+// noSite returns the error of a text that names no site that there is.
+func noSite(file *config.File, text string) error {
+	var sites, routes, made []string // all sites; routes that the text may mean; what it may mean of others
+	for i := range file.Sites {
+		st := &file.Sites[i]
+		sites = append(sites, st.Name)
+		made = append(made, fullName(st.Name, text))
+		for j := range st.Routes {
+			if r := &st.Routes[j]; text == r.Key || text == r.Name || text == r.Match.Path {
+				routes = append(routes, fullName(st.Name, r.Name))
+			}
+		}
+	}
+	name, _, _ := strings.Cut(text, "/")
+	if routes == nil && name != "" && !strings.HasSuffix(name, " ") { // "POST /login" has a method there
+		return &api.Problem{Title: "no such site", Status: http.StatusNotFound, Detail: fmt.Sprintf("there is no site %q%s", name, diag.Have(sites)), Hint: diag.DidYouMean(name, sites)}
+	}
+	if routes == nil {
+		routes = made
+	}
+	return &api.Problem{Title: "which site?", Status: http.StatusUnprocessableEntity, Detail: fmt.Sprintf("%q names a route without its site; SITE/PATH is needed%s", text, diag.Have(routes))}
 }
 
 func noRoute(st *config.Site, match string) error {
