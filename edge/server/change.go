@@ -138,23 +138,23 @@ func (s *Server) parseFolded(file *config.File, all []overlay) *config.File {
 
 // Configuration returns what is in force, and where it comes from.
 func (s *Server) Configuration() (api.Configuration, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	file := s.snapshot.Load().file
-	d := api.Configuration{File: whole(file.Name()), ETag: etag(file.Texts()), Texts: describeTexts(s.base), Overlays: []api.Overlay{}}
+	s.mu.Lock() // for a moment: what is taken here is never changed
+	file, base, overlays, steered := s.snapshot.Load().file, s.base, s.overlays, s.steered()
+	s.mu.Unlock()
+	d := api.Configuration{File: whole(file.Name()), ETag: etag(file.Texts()), Texts: describeTexts(base), Overlays: []api.Overlay{}}
 	effective := file.Texts()
-	for _, o := range s.overlays {
+	for _, o := range overlays {
 		shown := api.Overlay{Kind: o.Kind, Name: o.title(file), Since: o.Since}
 		if o.Kind != "file" {
 			shown.Value = jsonOf(o.Value)
 		}
 		d.Overlays = append(d.Overlays, shown)
 	}
-	steered := s.steered(file)
-	for _, o := range steered {
+	shares := steered.overlays(file)
+	for _, o := range shares {
 		d.Overlays = append(d.Overlays, api.Overlay{Kind: "split", Name: o.title(file), Since: o.Since, Value: jsonOf(o.Value)})
 	}
-	effective, err := folded(effective, steered)
+	effective, err := folded(effective, shares)
 	if err != nil {
 		return d, fmt.Errorf("show the shares of splits: %w", err)
 	}

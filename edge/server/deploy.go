@@ -97,10 +97,9 @@ func (s *Server) rollBack(l *library, name string, dry bool, compile compile, re
 }
 
 // ahead compiles the modules of a file that are new, before any change waits for that.
-// What is wrong with them shows when they are needed. They are held until release is
-// called.
-func (s *Server) ahead(file *config.File) (release func()) {
-	var held []*wasm.Module
+// What is wrong with them shows when they are needed. Who gets them releases them once
+// they are in use, or are not to be.
+func (s *Server) ahead(file *config.File) (held modules) {
 	hold := func(l *library, name, path string, compile compile) {
 		if path == "" {
 			return
@@ -119,9 +118,14 @@ func (s *Server) ahead(file *config.File) (release func()) {
 	for _, f := range file.Functions {
 		hold(s.functions, f.Name, f.Wasm, s.compileFunction)
 	}
-	return func() {
-		for _, m := range held {
-			m.Close()
-		}
+	return held
+}
+
+// modules are compiled modules, held by who has them.
+type modules []*wasm.Module
+
+func (all modules) release() {
+	for _, m := range all {
+		m.Close()
 	}
 }

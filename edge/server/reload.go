@@ -15,7 +15,7 @@ import (
 // the one before goes on. Nothing that is being served is cut. Cause is for the
 // history.
 func (s *Server) Apply(file *config.File, cause string) (problems *diag.List, err error) {
-	defer s.ahead(file)()
+	defer s.ahead(file).release()
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	with, overlays := s.overlaid(file, s.overlays)
@@ -73,10 +73,29 @@ func (s *Server) apply(file *config.File, base []config.Text, overlays []overlay
 		return b.problems, err
 	}
 	s.goLive(&next{b, snap, secrets, lines, base, overlays, needed, opened})
+	s.forgetShares()
 	if err := s.history.add(file.Texts(), cause, s.applied); err != nil {
 		s.log.Warn("the history could not be written", "error", err)
 	}
 	return b.problems, nil
+}
+
+// forgetShares drops what the API has changed of splits that the configuration in
+// force does not have. s.changing is held.
+func (s *Server) forgetShares() {
+	left := s.saved.of(s.shared.splits)
+	gone := len(s.saved.splits) - len(left)
+	if gone == 0 {
+		return
+	}
+	s.log.Warn("the file has other splits now, and wins: shares that the API had changed are gone", "splits", gone)
+	if err := s.saved.write(left); err != nil {
+		s.log.Warn("the shares that are gone could not be forgotten", "error", err)
+		return // the next reload tries again
+	}
+	s.mu.Lock()
+	s.saved.splits = left
+	s.mu.Unlock()
 }
 
 // next is all that a configuration goes live with.

@@ -75,7 +75,7 @@ func (s *Server) changeRoute(id string, how api.Change, to func(value any) (any,
 			return nil, noRoute(st, id)
 		}
 		o := overlay{Kind: "route", Site: st.Key, Match: key}
-		if o.Value, err = to(s.valueOf(file, o)); err != nil {
+		if o.Value, err = to(valueOf(file, o)); err != nil {
 			return nil, err
 		}
 		if list, ok := o.Value.([]any); o.Value == nil || ok && len(list) == 0 {
@@ -132,7 +132,7 @@ func (s *Server) describeRoute(st *config.Site, r *config.Route) api.Route {
 }
 
 func (s *Server) describeRouteConfig(file *config.File, st *config.Site, r *config.Route) api.RouteConfig {
-	value := s.valueOf(file, overlay{Kind: "route", Site: st.Key, Match: routeKey(r)})
+	value := valueOf(file, overlay{Kind: "route", Site: st.Key, Match: routeKey(r)})
 	if value == nil {
 		value = targetText(r) // it is the site's own target
 	}

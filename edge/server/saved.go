@@ -44,13 +44,27 @@ func openSaved(dir string) (*saved, error) {
 	return s, nil
 }
 
-// set saves the weights of a split; nil: it has those of the file. After a crash
-// either the old weights or the new ones are there, and after an error the old ones.
-func (s *saved) set(key string, weights []rollout.Weight) error {
+// with returns what is saved with other weights of a split; nil: it has those of the
+// file.
+func (s *saved) with(key string, weights []rollout.Weight) map[string]savedSplit {
 	next := maps.Clone(s.splits)
 	if next[key] = (savedSplit{weights, time.Now().UTC().Round(time.Second)}); weights == nil {
 		delete(next, key)
 	}
+	return next
+}
+
+// of returns what is saved of these splits: of others that the file may have had
+// nothing is to come back with them, nor to pile up.
+func (s *saved) of(splits map[string]*routeSplit) map[string]savedSplit {
+	next := maps.Clone(s.splits)
+	maps.DeleteFunc(next, func(key string, _ savedSplit) bool { return splits[key] == nil })
+	return next
+}
+
+// write keeps what is to hold after a restart too. After a crash either that or what
+// was saved before is there, and after an error the latter.
+func (s *saved) write(next map[string]savedSplit) error {
 	b, err := json.Marshal(next)
 	if err != nil {
 		return err
@@ -58,6 +72,5 @@ func (s *saved) set(key string, weights []rollout.Weight) error {
 	if err := osfile.Replace(s.path, b); err != nil {
 		return fmt.Errorf("keep the shares of a split: %w", err)
 	}
-	s.splits = next
 	return nil
 }

@@ -28,8 +28,8 @@ func (s *Server) Split(name string) (api.Split, error) {
 // SetSplit divides a route's traffic anew, or only says whether it can. The change
 // outlives restarts, until the file has other shares.
 func (s *Server) SetSplit(name string, change api.SplitChange, dry bool) (api.Split, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.changing.Lock()
+	defer s.changing.Unlock()
 	sp, err := s.findSplit(name)
 	if err != nil {
 		return api.Split{}, err
@@ -72,15 +72,29 @@ func (s *Server) SetSplit(name string, change api.SplitChange, dry bool) (api.Sp
 	if slices.Equal(weights, sp.own) {
 		keep = nil
 	}
-	if err := s.saved.set(sp.key, keep); err != nil {
+	next := s.saved.with(sp.key, keep)
+	if err := s.saved.write(next); err != nil {
 		return api.Split{}, errors.Join(err, sp.SetWeights(before))
 	}
+	s.mu.Lock()
+	s.saved.splits = next
+	s.mu.Unlock()
 	return s.describeSplit(sp), nil
 }
 
-// steered returns the shares that the API has changed, each as a change to the route
-// in the file. s.mu is held.
-func (s *Server) steered(file *config.File) []overlay {
+// steered are the splits of a configuration, and the shares that the API has given
+// some of them.
+type steered struct {
+	splits map[string]*routeSplit
+	saved  map[string]savedSplit
+}
+
+// steered returns those of the configuration in force. s.mu is held.
+func (s *Server) steered() steered { return steered{s.shared.splits, s.saved.splits} }
+
+// overlays returns the shares that the API has changed, each as a change to the route
+// in the file.
+func (s steered) overlays(file *config.File) []overlay {
 	var all []overlay
 	for i := range file.Sites {
 		st := &file.Sites[i]
@@ -89,8 +103,8 @@ func (s *Server) steered(file *config.File) []overlay {
 			if r.Split == nil {
 				continue
 			}
-			for _, sp := range s.shared.splits {
-				saved, ok := s.saved.splits[sp.key]
+			for _, sp := range s.splits {
+				saved, ok := s.saved[sp.key]
 				if sp.site != st.Name || sp.route != r.Name || !ok {
 					continue
 				}
@@ -99,7 +113,7 @@ func (s *Server) steered(file *config.File) []overlay {
 				for k, arm := range sp.Arms() {
 					shares[arm] = fmt.Sprintf("%v%%", float64(saved.Weights[k])*100/float64(rollout.Whole))
 				}
-				value := s.valueOf(file, o)
+				value := valueOf(file, o)
 				if n := len(all); n > 0 && all[n-1].about(&o) { // of the same list
 					value = all[n-1].Value
 				}
@@ -144,7 +158,7 @@ func withShares(value any, place int, shares map[string]any) (any, bool) {
 	return nil, false
 }
 
-// findSplit returns the split of a route. s.mu is held.
+// findSplit returns the split of a route. Either lock is held.
 func (s *Server) findSplit(name string) (*routeSplit, error) {
 	var found []*routeSplit
 	var have []string
@@ -172,7 +186,7 @@ func (sp *routeSplit) name() string { return fullName(sp.site, sp.route) }
 // fullName is what a route is called where its own name is not enough.
 func fullName(site, route string) string { return site + "/" + strings.TrimPrefix(route, "/") }
 
-// describeSplit returns the split as the API shows it. s.mu is held.
+// describeSplit returns the split as the API shows it. Either lock is held.
 func (s *Server) describeSplit(sp *routeSplit) api.Split {
 	d := api.Split{Route: sp.name(), By: sp.By().String()}
 	weights := sp.Weights()

@@ -19,7 +19,7 @@ func (s *Server) useFilter(name string, use api.Use) edit {
 	return func(file *config.File, all []overlay) ([]overlay, error) {
 		if use.Config != "" || use.Route != "" && file.Filter(name) == nil {
 			o := overlay{Kind: "filter", Name: name}
-			value, _ := s.valueOf(file, o).(map[string]any)
+			value, _ := valueOf(file, o).(map[string]any)
 			if value == nil {
 				value = map[string]any{"wasm": "uploaded"}
 			}
@@ -47,7 +47,7 @@ func (s *Server) useFilter(name string, use api.Use) edit {
 		if r != nil {
 			o.Kind, o.Match = "route", routeKey(r)
 		}
-		o.Value = withFilter(s.valueOf(file, o), name)
+		o.Value = withFilter(valueOf(file, o), name)
 		return with(all, s.newOverlay(o)), nil
 	}
 }
@@ -150,7 +150,7 @@ func exactly(r io.Reader) *json.Decoder {
 }
 
 // valueOf returns what a configuration says of a thing; nil for nothing.
-func (s *Server) valueOf(file *config.File, o overlay) any {
+func valueOf(file *config.File, o overlay) any {
 	v, _ := config.Value(file.Texts(), o.edit())
 	return v
 }
