@@ -29,6 +29,10 @@ import (
 // maxJSON bounds a request that is not a module, in bytes.
 const maxJSON = 1 << 20
 
+// readTime is how long a client may take to read an answer, or, of one that goes on
+// for ever, as much as there is at a time. Then its connection is closed.
+const readTime = time.Minute
+
 // API serves the admin API.
 type API struct {
 	proxy   *server.Server
@@ -128,6 +132,8 @@ func (a *API) guard(next http.Handler) http.Handler {
 		}
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		// There is none until the answer begins: modules may come slowly.
+		http.NewResponseController(w).SetWriteDeadline(time.Time{}) // it may have that of the request before
 		next.ServeHTTP(w, r)
 	})
 }
@@ -170,6 +176,7 @@ func problem(w http.ResponseWriter, p api.Problem) {
 
 // write sends v for people to read too: curl shows it as it is.
 func write(w http.ResponseWriter, status int, v any) {
+	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(readTime)) // a connection of net/http always can
 	w.WriteHeader(status)
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)

@@ -15,15 +15,11 @@ import (
 	"github.com/sluice-edge/sluice/edge/server"
 )
 
-// scrapeTime is how long who asks for the metrics may take to read them: so many are
-// served at once only.
-const scrapeTime = time.Minute
-
 func metricsOf(proxy *server.Server, version api.Version, log *slog.Logger) http.Handler {
 	h := metrics.Handler(proxy.Metrics, metrics.Config{Build: metrics.Build{Version: version.Version, Revision: version.Revision, Go: version.Go}, Log: log})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := http.NewResponseController(w)
-		c.SetWriteDeadline(time.Now().Add(scrapeTime)) // a connection of net/http always can
+		c.SetWriteDeadline(time.Now().Add(readTime)) // so many are served at once only
 		h.ServeHTTP(w, r)
 		c.SetWriteDeadline(time.Time{})
 	})

@@ -106,6 +106,12 @@ func (a *API) functionLogs(w http.ResponseWriter, r *http.Request) {
 		a.failed(w, r, err)
 		return
 	}
+	a.follow(w, r, j)
+}
+
+// follow sends the lines of a journal. Who does not read them misses those that there
+// is no room for, and is let go after a time.
+func (a *API) follow(w http.ResponseWriter, r *http.Request, j *journal.Journal) {
 	kept, next, stop, ok := j.Follow()
 	if !ok {
 		a.failed(w, r, &api.Problem{Title: "too many readers", Status: http.StatusServiceUnavailable, Detail: "too many follow this log already"})
@@ -113,23 +119,26 @@ func (a *API) functionLogs(w http.ResponseWriter, r *http.Request) {
 	}
 	defer stop()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	c := http.NewResponseController(w)
+	c.SetWriteDeadline(time.Now().Add(readTime))
 	for _, l := range kept {
-		writeLine(w, l)
+		if writeLine(w, l) != nil {
+			return
+		}
 	}
 	if r.URL.Query().Get("follow") != "1" {
 		return
 	}
-	flusher := http.NewResponseController(w)
 	for {
-		if err := flusher.Flush(); err != nil {
+		if err := c.Flush(); err != nil {
 			return
 		}
 		select {
 		case l, more := <-next:
-			if !more {
+			c.SetWriteDeadline(time.Now().Add(readTime))
+			if !more || writeLine(w, l) != nil {
 				return
 			}
-			writeLine(w, l)
 		case <-r.Context().Done():
 			return
 		case <-a.ending:
@@ -139,9 +148,11 @@ func (a *API) functionLogs(w http.ResponseWriter, r *http.Request) {
 }
 
 // writeLine writes a line for people: when, which version, in which request, what.
-func writeLine(w io.Writer, l journal.Line) {
+func writeLine(w io.Writer, l journal.Line) error {
+	var missed string
 	if l.Missed > 0 {
-		fmt.Fprintf(w, "(%d lines were missed)\n", l.Missed)
+		missed = fmt.Sprintf("(%d lines were missed)\n", l.Missed)
 	}
-	fmt.Fprintf(w, "%s v%d %s %s\n", l.Time.UTC().Format(time.RFC3339Nano), l.Version, l.ID, l.Text)
+	_, err := fmt.Fprintf(w, "%s%s v%d %s %s\n", missed, l.Time.UTC().Format(time.RFC3339Nano), l.Version, l.ID, l.Text)
+	return err
 }
