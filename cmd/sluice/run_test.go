@@ -101,13 +101,14 @@ func TestSideBySide(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer shop.stop()
+	const anyPort = "127.0.0.1:0"
 	var admins []string
 	for range 2 {
 		admin := free(t)
-		start(t, regexp.MustCompile(`Ctrl-C stops it`), binary, "to", shop.addr, "--http", free(t), "--https", free(t), "--admin", admin)
+		start(t, regexp.MustCompile(`Ctrl-C stops it`), binary, "to", shop.addr, "--http", anyPort, "--https", anyPort, "--admin", admin)
 		admins = append(admins, admin)
 		admin = free(t)
-		start(t, regexp.MustCompile(`Ctrl-C stops it`), binary, "demo", "--http", free(t), "--https", free(t), "--admin", admin)
+		start(t, regexp.MustCompile(`Ctrl-C stops it`), binary, "demo", "--http", anyPort, "--https", anyPort, "--admin", admin)
 		admins = append(admins, admin)
 	}
 	for _, admin := range admins {
@@ -122,7 +123,7 @@ func TestSideBySide(t *testing.T) {
 	// With one API there cannot be two.
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, binary, "to", shop.addr, "--http", free(t), "--https", free(t), "--admin", admins[0]).CombinedOutput()
+	out, err := exec.CommandContext(ctx, binary, "to", shop.addr, "--http", anyPort, "--https", anyPort, "--admin", admins[0]).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "has its admin API at "+admins[0]+": stop it, or give this one another --admin, --http and --https") {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -113,7 +113,7 @@ func (g *grammar) fileKeys() object[fileDraft] {
 					d.errorf(v, "listen needs http, https or both")
 				}
 			}},
-		{"state", "/var/lib/sluice as root, else ~/.local/state/sluice", pathForm, "The directory of what outlives a restart: the internal authority, uploaded modules, what the API has changed, history. Where the service manager names one in $STATE_DIRECTORY, or $XDG_STATE_HOME is set, it is there by default.",
+		{"state", "/var/lib/sluice as root, else ~/.local/state/sluice", pathForm, "The directory of what outlives a restart: the internal authority, uploaded modules, what the API has changed, history. It belongs to one proxy at a time. Where the service manager names one in $STATE_DIRECTORY, or $XDG_STATE_HOME is set, it is there by default.",
 			func(d *decoder, v value, f *fileDraft) { f.State, _ = d.path(v) }},
 		{"sites", "", called("a map of hosts to a target, or a map: [site](#site)", freeForm("hosts", or(targetForm, mapForm(g.site.section())))),
 			"The sites. A key is a host, `*.example.com` for all below one, `*` for any, or `http://HOST:PORT` or `https://HOST:PORT`, which binds that address and matches the host with and without the port.",

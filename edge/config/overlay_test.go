@@ -41,12 +41,19 @@ func TestFold(t *testing.T) {
 		value     string
 		want      string
 	}{
-		{"a section that is missing", "sites:\n  a: b:1 # x\n", filterOf("auth"), auth, "sites:\n  a: b:1 # x\nfilters:\n  auth: { wasm: uploaded }\n"},
+		{"a section that is missing", "sites:\n  a: b:1 # x\n", filterOf("auth"), auth, "sites:\n  a: b:1 # x\n\nfilters:\n  auth: { wasm: uploaded }\n"},
 		{"blank lines between sections", "listen: { http: :80 }\n\nsites:\n  a: b:1\n", filterOf("auth"), auth, "listen: { http: :80 }\n\nsites:\n  a: b:1\n\nfilters:\n  auth: { wasm: uploaded }\n"},
+		{"sections of a line each", "admin: off\nstate: /x\nsites: { a: b }\n", filterOf("auth"), auth, "admin: off\nstate: /x\nsites: { a: b }\n\nfilters:\n  auth: { wasm: uploaded }\n"},
+		{"a blank line at the end", "sites:\n  a: b:1\n\n", filterOf("auth"), auth, "sites:\n  a: b:1\n\nfilters:\n  auth: { wasm: uploaded }\n\n"},
+		{"no end of the line", "sites:\n  a: b:1", filterOf("auth"), auth, "sites:\n  a: b:1\n\nfilters:\n  auth: { wasm: uploaded }"},
+		{"comments below", "sites:\n  a: b:1\n  # c: d\n\n# The end.\n", filterOf("auth"), auth, "sites:\n  a: b:1\n  # c: d\n\nfilters:\n  auth: { wasm: uploaded }\n\n# The end.\n"},
+		{"carriage returns at the end", "sites:\r\n  a: b:1\r\n", filterOf("auth"), auth, "sites:\r\n  a: b:1\r\n\r\nfilters:\r\n  auth: { wasm: uploaded }\r\n"},
+		{"a mark of the beginning", "---\n", filterOf("auth"), auth, "---\nfilters:\n  auth: { wasm: uploaded }\n"},
+		{"nothing but an empty line", "\n", filterOf("auth"), auth, "\nfilters:\n  auth: { wasm: uploaded }\n"},
 		{"an empty text", "", filterOf("auth"), auth, "filters:\n  auth: { wasm: uploaded }\n"},
-		{"comments only", "# mine\n", filterOf("auth"), auth, "# mine\nfilters:\n  auth: { wasm: uploaded }\n"},
-		{"a mark of the end", "sites: { a: b }\n...\n", filterOf("auth"), auth, "sites: { a: b }\nfilters:\n  auth: { wasm: uploaded }\n...\n"},
-		{"a mark of the order of bytes", "\ufeff---\nsites: { a: b }", filterOf("auth"), auth, "\ufeff---\nsites: { a: b }\nfilters:\n  auth: { wasm: uploaded }"},
+		{"comments only", "# mine\n", filterOf("auth"), auth, "# mine\n\nfilters:\n  auth: { wasm: uploaded }\n"},
+		{"a mark of the end", "sites: { a: b }\n...\n", filterOf("auth"), auth, "sites: { a: b }\n\nfilters:\n  auth: { wasm: uploaded }\n...\n"},
+		{"a mark of the order of bytes", "\ufeff---\nsites: { a: b }", filterOf("auth"), auth, "\ufeff---\nsites: { a: b }\n\nfilters:\n  auth: { wasm: uploaded }"},
 		{"a section that is empty", "filters: # none yet\nsites: { a: b }\n", filterOf("auth"), auth, "filters: # none yet\n  auth: { wasm: uploaded }\nsites: { a: b }\n"},
 		{"a section that is null", "filters: null # none yet\n", filterOf("auth"), auth, "filters: # none yet\n  auth: { wasm: uploaded }\n"},
 		{"a section in braces", "filters: {} # none yet\n", filterOf("auth"), auth, "filters: { auth: { wasm: uploaded } } # none yet\n"},
@@ -101,6 +108,30 @@ func TestFold(t *testing.T) {
 	}
 }
 
+// TestFoldSections wants sections that are new to stand apart, however many come and in
+// how many steps.
+func TestFoldSections(t *testing.T) {
+	const src, want = "# The shop.\nsites:\n  a: b:1\n", "# The shop.\nsites:\n  a: b:1\n\nfilters:\n  f: { wasm: uploaded }\n  g: { wasm: uploaded }\n\nfunctions:\n  h: { wasm: uploaded }\n"
+	value := map[string]any{"wasm": "uploaded"}
+	overlays := []Overlay{{Kind: OverlayFilter, Name: "f", Value: value}, {Kind: OverlayFilter, Name: "g", Value: value}, {Kind: OverlayFunction, Name: "h", Value: value}}
+	once, err := Fold([]Text{{"f.yaml", []byte(src)}}, overlays...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(once[0].Bytes) != want {
+		t.Errorf("at once: got\n%s\nwant\n%s", once[0].Bytes, want)
+	}
+	steps := []Text{{"f.yaml", []byte(src)}}
+	for _, o := range append(overlays, overlays...) { // the second time they are there
+		if steps, err = Fold(steps, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if string(steps[0].Bytes) != want {
+		t.Errorf("one by one: got\n%s\nwant\n%s", steps[0].Bytes, want)
+	}
+}
+
 // TestFoldTexts wants the text to be edited that has the thing, else the first.
 func TestFoldTexts(t *testing.T) {
 	texts := []Text{{"main.yaml", []byte("sites: { a: b }\ninclude: x/*\n")}, {"x/1.yaml", []byte("sites:\n  c: d # here\nfilters:\n  f: { wasm: x }\n")}, {"x/2.yaml", []byte("# nothing\n")}}
@@ -114,7 +145,7 @@ func TestFoldTexts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []string{
-		"sites: { a: b }\ninclude: x/*\nfunctions:\n  hello: { wasm: uploaded }\n",
+		"sites: { a: b }\ninclude: x/*\n\nfunctions:\n  hello: { wasm: uploaded }\n",
 		"sites:\n  c:\n    to: d # here\n    routes:\n      /x: { function: hello, filters: [f] }\nfilters:\n  f: { wasm: uploaded }\n",
 		"# nothing\n",
 	} {

@@ -124,9 +124,10 @@ func (e *editor) changeBlock(n *node, parts []part, at, count int, lines func(i,
 			pos = e.lineStart(parts[0].start)
 		}
 	}
-	spaced := at == len(parts) && e.spaced(parts)
+	// Sections of the file stand apart, and what stands apart elsewhere.
+	spaced := at == len(parts) && (s.parent < 0 && n.kind == mapping && pos > 0 || e.spaced(parts))
 	for i := range count {
-		if spaced {
+		if spaced && (i > 0 || !e.opens(pos)) {
 			e.insertLines(pos, []string{""})
 		}
 		e.insertLines(pos, lines(i, indent))
@@ -149,6 +150,12 @@ func (e *editor) behindComments(pos, column int) int {
 		}
 	}
 	return pos
+}
+
+// opens reports whether nothing is above a line that it has to stand apart from.
+func (e *editor) opens(pos int) bool {
+	line := bytes.TrimSpace(e.src[e.lineStart(pos-1):pos])
+	return len(line) == 0 || bytes.Equal(line, []byte("---"))
 }
 
 // spaced reports whether there are blank lines between all parts.
