@@ -132,8 +132,6 @@ func (a *API) guard(next http.Handler) http.Handler {
 		}
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		// There is none until the answer begins: modules may come slowly.
-		http.NewResponseController(w).SetWriteDeadline(time.Time{}) // it may have that of the request before
 		next.ServeHTTP(w, r)
 	})
 }

@@ -21,7 +21,6 @@ func metricsOf(proxy *server.Server, version api.Version, log *slog.Logger) http
 		c := http.NewResponseController(w)
 		c.SetWriteDeadline(time.Now().Add(readTime)) // so many are served at once only
 		h.ServeHTTP(w, r)
-		c.SetWriteDeadline(time.Time{})
 	})
 }
 
