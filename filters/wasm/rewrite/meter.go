@@ -20,40 +20,22 @@ const (
 	bulkShift = 4
 )
 
-// meter has our additions to code as templates.
+// meter has the parts of our additions to code.
 type meter struct {
-	check   []byte // charge 0, and ask for more if there is no more
-	cost    int    // where in check the charge is: two bytes
-	less    []byte // begin to charge an operand
-	settle  []byte // the end of it
-	entry   []byte // what follows the frame's size at the beginning of counted functions
-	depth   []byte // global.get
-	restore []byte // what follows the frame's size at their end
+	slice, setSlice []byte // global.get, global.set
+	depth, setDepth []byte
+	tick            []byte // call
 }
 
-// newMeter makes the templates, for indexes of globals and a function.
+// newMeter makes the parts, for indexes of globals and a function.
 func newMeter(slice, depth, tick uint32) *meter {
-	get := appendU32([]byte{opGlobalGet}, slice)
-	set := appendU32([]byte{opGlobalSet}, slice)
-	ask := cat([]byte{opIf, typeEmpty}, get, appendU32([]byte{opCall}, tick), set, []byte{opEnd})
-	negative := []byte{opI64Const, 0, opI64LtS}
-	w := &meter{less: get}
-	w.settle = cat([]byte{opI64Sub}, set, get, negative, ask)
-	w.check = cat(get, []byte{opI64Const, 0x80, 0}, w.settle)
-	w.cost = len(get) + 1
-	w.depth = appendU32([]byte{opGlobalGet}, depth)
-	setDepth := appendU32([]byte{opGlobalSet}, depth)
-	w.entry = cat([]byte{opI64Sub}, setDepth, w.depth, negative, []byte{opIf, typeEmpty, opUnreachable, opEnd})
-	w.restore = cat([]byte{opI64Add}, setDepth)
-	return w
-}
-
-func cat(parts ...[]byte) []byte {
-	var all []byte
-	for _, p := range parts {
-		all = append(all, p...)
+	return &meter{
+		slice:    appendU32([]byte{opGlobalGet}, slice),
+		setSlice: appendU32([]byte{opGlobalSet}, slice),
+		depth:    appendU32([]byte{opGlobalGet}, depth),
+		setDepth: appendU32([]byte{opGlobalSet}, depth),
+		tick:     appendU32([]byte{opCall}, tick),
 	}
-	return all
 }
 
 // writer writes the bodies of functions.
@@ -61,9 +43,13 @@ type writer struct {
 	*meter
 	m       *module
 	out     []byte // the body that is being written
+	local   uint32 // the first that is ours: an i64, the slice after a check; behind it an i32, if f.bulk
+	settle  []byte // what ends a check, see newSettle
 	blocks  []open
 	regions []region
 	run     int // instructions since the last check, on the longest way; dead: none comes here
+	loops   int // that have been written, of all functions
+	still   int // how many loops without calls we are in; then the local is the slice
 }
 
 const dead = -1
@@ -71,8 +57,9 @@ const dead = -1
 // open is a block that has not ended.
 type open struct {
 	op    int
-	entry int // of writer.run
-	run   int // the most of those that branch to its end; dead: none does
+	still bool // a loop without calls
+	entry int  // of writer.run
+	run   int  // the most of those that branch to its end; dead: none does
 }
 
 // region is what a check charges for.
@@ -81,11 +68,38 @@ type region struct {
 	cost int
 }
 
+// newSettle makes what ends a check: it takes the units off what there is, and asks
+// for more if that is less than none.
+func (w *writer) newSettle() {
+	b := append(w.settle[:0], opI64Sub)
+	b = append(w.appendLocal(b, opLocalTee), w.setSlice...)
+	b = append(w.appendLocal(b, opLocalGet), opI64Const, 0, opI64LtS, opIf, typeEmpty)
+	b = append(w.appendLocal(b, opLocalGet), w.tick...)
+	b = append(w.appendLocal(b, opLocalTee), w.setSlice...)
+	w.settle = append(b, opEnd)
+}
+
+func (w *writer) appendLocal(b []byte, op byte) []byte {
+	return appendU32(append(b, op), w.local)
+}
+
+// left writes what there is of the slice. To read the global behind where it was
+// written would make each turn of a loop wait for the one before.
+func (w *writer) left() {
+	if w.still > 0 {
+		w.out = w.appendLocal(w.out, opLocalGet)
+	} else {
+		w.out = append(w.out, w.slice...)
+	}
+}
+
 // charge writes a check for so many units, and returns where they are.
 func (w *writer) charge(units int) int {
-	at := len(w.out) + w.cost
-	w.out = append(w.out, w.check...)
+	w.left()
+	w.out = append(w.out, opI64Const, 0, 0)
+	at := len(w.out) - 2
 	w.setCharge(at, units)
+	w.out = append(w.out, w.settle...)
 	w.run = 0
 	return at
 }
@@ -96,10 +110,10 @@ func (w *writer) setCharge(at, units int) {
 }
 
 // chargeOperand writes a check that charges by the length on top of the stack.
-func (w *writer) chargeOperand(f *function, shift byte) {
-	w.out = appendU32(append(w.out, opLocalTee), f.locals) // the first that is ours
-	w.out = append(w.out, w.less...)
-	w.out = appendU32(append(w.out, opLocalGet), f.locals)
+func (w *writer) chargeOperand(shift byte) {
+	w.out = appendU32(append(w.out, opLocalTee), w.local+1)
+	w.left()
+	w.out = appendU32(append(w.out, opLocalGet), w.local+1)
 	w.out = append(w.out, opI64ExtendU)
 	if shift != 0 {
 		w.out = append(w.out, opI64Const, shift, opI64ShrU)
@@ -108,7 +122,7 @@ func (w *writer) chargeOperand(f *function, shift byte) {
 	w.run = 0
 }
 
-// open begins a region with its check.
+// openRegion begins a region with its check.
 func (w *writer) openRegion() {
 	w.regions = append(w.regions, region{at: w.charge(1)})
 }
@@ -121,28 +135,42 @@ func (w *writer) closeRegion() {
 
 // body writes f into w.out.
 func (w *writer) body(f *function) {
-	w.out = w.out[:0]
+	w.local = f.locals
+	w.newSettle()
 	if f.bulk {
-		w.out = append(append(appendU32(w.out, f.groups+1), f.head...), 1, typeI32)
+		w.out = append(append(appendU32(w.out[:0], f.groups+2), f.head...), 1, typeI64, 1, typeI32)
 	} else {
-		w.out = append(appendU32(w.out, f.groups), f.head...)
+		w.out = append(append(appendU32(w.out[:0], f.groups+1), f.head...), 1, typeI64)
 	}
 	w.blocks = append(w.blocks[:0], open{op: opBlock, run: dead})
+	if f.counted {
+		w.enter(f)
+	}
 	w.openRegion()
 	if f.counted {
-		w.out = append(w.out, w.depth...)
-		w.out = appendSigned(append(w.out, opI64Const), f.frame)
-		w.out = append(w.out, w.entry...)
 		w.out = append(append(w.out, opBlock), w.m.blockType(w.m.types[f.typ].results)...)
 	}
 	w.instructions(f)
 	if f.counted {
-		w.out = append(w.out, w.depth...)
-		w.out = appendSigned(append(w.out, opI64Const), f.frame)
-		w.out = append(w.out, w.restore...)
-		w.out = append(w.out, opEnd)
+		w.leave(f)
 	}
 	w.closeRegion()
+}
+
+// enter takes the frame of f off the stack that is left, and traps if that is less
+// than none.
+func (w *writer) enter(f *function) {
+	w.out = append(w.out, w.depth...)
+	w.out = append(appendSigned(append(w.out, opI64Const), f.frame), opI64Sub)
+	w.out = append(w.appendLocal(w.out, opLocalTee), w.setDepth...)
+	w.out = append(w.appendLocal(w.out, opLocalGet), opI64Const, 0, opI64LtS, opIf, typeEmpty, opUnreachable, opEnd)
+}
+
+// leave gives it back.
+func (w *writer) leave(f *function) {
+	w.out = append(w.out, w.depth...)
+	w.out = append(appendSigned(append(w.out, opI64Const), f.frame), opI64Add)
+	w.out = append(append(w.out, w.setDepth...), opEnd)
 }
 
 // instructions writes those of f, which have been scanned.
@@ -168,11 +196,21 @@ func (w *writer) instructions(f *function) {
 		case opBlock, opIf:
 			w.blocks = append(w.blocks, open{op: i.op, entry: w.run, run: dead})
 		case opLoop:
-			w.blocks = append(w.blocks, open{op: i.op, entry: w.run, run: dead})
-			if w.run != dead {
-				flush(r.p)
-				w.openRegion()
+			calls := w.m.loops[w.loops]
+			w.loops++
+			w.blocks = append(w.blocks, open{op: i.op, entry: w.run, run: dead, still: !calls})
+			if w.run == dead {
+				break
 			}
+			if !calls {
+				if w.still == 0 {
+					flush(i.at)
+					w.out = w.appendLocal(append(w.out, w.slice...), opLocalSet)
+				}
+				w.still++
+			}
+			flush(r.p)
+			w.openRegion()
 		case opElse:
 			b := &w.blocks[len(w.blocks)-1]
 			b.op = opElse
@@ -212,12 +250,12 @@ func (w *writer) instructions(f *function) {
 		case miscMemoryInit, miscMemoryCopy, miscMemoryFill:
 			if w.run != dead {
 				flush(i.at)
-				w.chargeOperand(f, bulkShift)
+				w.chargeOperand(bulkShift)
 			}
 		case miscTableInit, miscTableCopy, miscTableFill:
 			if w.run != dead {
 				flush(i.at)
-				w.chargeOperand(f, 0)
+				w.chargeOperand(0)
 			}
 		}
 	}
@@ -232,6 +270,9 @@ func (w *writer) end() {
 	case opLoop:
 		if b.entry != dead {
 			w.closeRegion()
+			if b.still {
+				w.still--
+			}
 		}
 		return // branches go to its beginning
 	case opIf:

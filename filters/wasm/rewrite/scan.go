@@ -14,6 +14,8 @@ type usage struct {
 type label struct {
 	op    int
 	arity int // values that a branch carries
+	calls bool
+	loop  int // of module.loops
 }
 
 // readCode reads the bodies of functions.
@@ -67,7 +69,7 @@ func (m *module) readLocals(r *reader, f *function) {
 // something else when it is written with our additions, see the comment on the
 // package.
 func (m *module) scan(r *reader, f *function) {
-	m.labels = append(m.labels[:0], label{opBlock, len(m.types[f.typ].results)})
+	m.labels = append(m.labels[:0], label{op: opBlock, arity: len(m.types[f.typ].results)})
 	var i instruction
 	n := int64(0)
 	for len(m.labels) > 0 && r.err == nil {
@@ -83,7 +85,7 @@ func (m *module) scan(r *reader, f *function) {
 				l.op = opElse
 			}
 		case opEnd:
-			m.labels = m.labels[:len(m.labels)-1]
+			m.close()
 		case opBr, opBrIf:
 			m.branch(r, i.a)
 		case opBrTable:
@@ -93,11 +95,13 @@ func (m *module) scan(r *reader, f *function) {
 			m.branch(r, r.u32())
 		case opCall:
 			if m.exists(r, i.a, len(m.funcs), "function") {
+				m.labels[len(m.labels)-1].calls = true
 				m.calls = append(m.calls, i.a)
 				m.carry(r, m.funcs[i.a].typ)
 			}
 		case opCallIndirect:
 			if m.exists(r, i.a, len(m.types), "type") {
+				m.labels[len(m.labels)-1].calls = true
 				m.calls = append(m.calls, uint32(len(m.funcs)+m.types[i.a].same))
 				m.carry(r, i.a)
 			}
@@ -168,6 +172,8 @@ func (m *module) open(r *reader, i *instruction) {
 		l.arity = len(m.types[i.a].results)
 	}
 	if i.op == opLoop {
+		l.loop = len(m.loops)
+		m.loops = append(m.loops, false)
 		l.arity = 0
 		if i.b == byType {
 			l.arity = len(m.types[i.a].params)
@@ -177,6 +183,19 @@ func (m *module) open(r *reader, i *instruction) {
 		r.failf("blocks are nested deeper than the %d allowed", maxNesting)
 	}
 	m.labels = append(m.labels, l)
+}
+
+// close leaves one.
+func (m *module) close() {
+	last := len(m.labels) - 1
+	l := m.labels[last]
+	m.labels = m.labels[:last]
+	if l.op == opLoop {
+		m.loops[l.loop] = l.calls
+	}
+	if last > 0 && l.calls {
+		m.labels[last-1].calls = true
+	}
 }
 
 func (m *module) branch(r *reader, depth uint32) {

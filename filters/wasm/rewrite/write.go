@@ -156,10 +156,10 @@ func (m *module) appendConstant(b []byte, c constant) []byte {
 }
 
 // code returns the code section.
-func (m *module) code(templates *meter) []byte {
-	w := &writer{meter: templates, m: m}
+func (m *module) code(parts *meter) []byte {
+	w := &writer{meter: parts, m: m}
 	n := len(m.funcs) - m.imported
-	b := appendU32(make([]byte, 0, m.codeSize+m.codeSize/2+n*len(templates.check)), uint32(n))
+	b := appendU32(make([]byte, 0, m.codeSize+m.codeSize/2+n*32), uint32(n))
 	for i := range m.funcs[m.imported:] {
 		w.body(&m.funcs[m.imported+i])
 		b = append(appendU32(b, uint32(len(w.out))), w.out...)
