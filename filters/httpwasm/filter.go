@@ -91,6 +91,8 @@ type Filter struct {
 	pool *wasm.Pool
 	log  *journal.Limiter // of lines about failures
 
+	features features // that the guest has enabled when it was initialised
+
 	calls    atomic.Uint64
 	skipped  atomic.Uint64
 	took     atomic.Int64
@@ -111,28 +113,24 @@ func newGuests(m *wasm.Module, cfg Config, as role) (*Filter, error) {
 		cfg.Journal = journal.New(log, journal.Config{PerSecond: cfg.LogLines})
 	}
 	f := &Filter{cfg: cfg, role: as, log: journal.NewLimiter(log.With("version", cfg.Version), 1)}
+	g := &guest{f: f}
 	pool, err := wasm.NewPool(m, wasm.Options{
 		Limits: wasm.Limits{Memory: cfg.Memory, InFlight: cfg.InFlight, Instances: int64(cfg.Instances),
 			Wait: cfg.Wait, Start: cfg.Start, Call: cfg.Timeout},
 		Env:    cfg.Env,
+		State:  g,
 		Output: func(in *wasm.Instance, p []byte) { in.State.(*guest).print(p) },
 	})
+	g.flush()
+	if _, ok := errors.AsType[*wasm.Failure](err); ok && g.said != "" {
+		return nil, fmt.Errorf("cannot be initialised: it says %q: %w", g.said, err)
+	} else if ok {
+		return nil, fmt.Errorf("cannot be initialised: %w", err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	f.pool = pool
-	g := &guest{f: f}
-	in, err := pool.Get(g, nil)
-	if err != nil {
-		g.flush()
-		pool.Close()
-		if g.said != "" {
-			return nil, fmt.Errorf("cannot be initialised: it says %q: %w", g.said, err)
-		}
-		return nil, fmt.Errorf("cannot be initialised: %w", err)
-	}
-	g.flush()
-	in.Close()
+	f.pool, f.features = pool, g.features
 	return f, nil
 }
 
@@ -181,7 +179,7 @@ func (f *Filter) Stats() Stats {
 // Filter implements [edge.Filter].
 func (f *Filter) Filter(x *edge.Exchange, next edge.Handler) error {
 	f.calls.Add(1)
-	g := &guest{f: f, x: x, run: len(x.Record.Filters), head: x.Request.Method == "HEAD"}
+	g := &guest{f: f, x: x, features: f.features, run: len(x.Record.Filters), head: x.Request.Method == "HEAD"}
 	x.Record.Filters = append(x.Record.Filters, edge.FilterRun{Name: f.cfg.Name, Version: f.cfg.Version})
 	defer g.end()
 

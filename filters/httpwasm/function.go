@@ -36,7 +36,7 @@ func LoadFunction(ctx context.Context, e *wasm.Engine, binary []byte, cfg Config
 // Serve implements [edge.Handler].
 func (f *Function) Serve(x *edge.Exchange) error {
 	f.guests.calls.Add(1)
-	g := &guest{f: f.guests, x: x, head: x.Request.Method == "HEAD"}
+	g := &guest{f: f.guests, x: x, features: f.guests.features, head: x.Request.Method == "HEAD"}
 	x.Record.Function = edge.FilterRun{Name: f.guests.cfg.Name, Version: f.guests.cfg.Version}
 	defer g.end()
 

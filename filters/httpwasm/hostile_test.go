@@ -224,7 +224,7 @@ func TestClose(t *testing.T) {
 func TestInFlight(t *testing.T) {
 	// There is room for one instance. A second exchange waits for it, and fails
 	// when the time of a call is over.
-	f := load(t, "hello", Config{Memory: 64 << 10, InFlight: 64 << 10, Timeout: 10 * time.Millisecond})
+	f := load(t, "hello", Config{Memory: 64 << 10, InFlight: 64 << 10, Instances: 1, Timeout: 10 * time.Millisecond})
 	x := request("GET", "/", nil, 0)
 	defer x.End()
 	next := edge.HandlerFunc(func(x *edge.Exchange) error {

@@ -15,6 +15,7 @@ package wasi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -122,17 +123,13 @@ func New(m *wasm.Module, cfg Config) (*Function, error) {
 		},
 		Sleep: func(in *wasm.Instance) { running(in).sleep() },
 	})
+	if _, ok := errors.AsType[*wasm.Failure](err); ok {
+		return nil, fmt.Errorf("cannot be started: %w", err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	f.pool = pool
-	// An instance that cannot be made is better found now.
-	in, err := pool.Get(nil, nil)
-	if err != nil {
-		pool.Close()
-		return nil, fmt.Errorf("cannot be started: %w", err)
-	}
-	in.Close()
 	return f, nil
 }
 

@@ -207,7 +207,7 @@ func TestPoll(t *testing.T) {
 		}
 		f := func(took time.Duration, want string, list ...sub) {
 			t.Helper()
-			b := in.memory.b
+			b := in.bytes()
 			for i, s := range list {
 				at := b[subs+i*subscriptionSize:]
 				clear(at[:subscriptionSize])

@@ -4,9 +4,15 @@
 //
 // A guest is hostile. What it can use up is bounded: the size of its module and
 // the time to compile it ([Config]), its memory, the memory of all its instances,
-// its time ([Limits]), its tables and its calls (bound.go). It has no file
-// system and no network. Every [Pool.Get] is a fresh instance, so nothing
-// crosses from one request to another.
+// its time ([Limits]), its tables and its stack (package rewrite). It has no file
+// system and no network.
+//
+// Every [Pool.Get] returns an instance as it was after its initialisation, so
+// nothing crosses from one request to another. That is one that has served before:
+// its memory, of which instances share what none has written (package memory), and
+// its globals are put back. So it takes a microsecond where making one takes a
+// thousand. A module whose state is elsewhere too gets a new instance each time;
+// [Info.Fresh] says why.
 package wasm
 
 import (
@@ -18,6 +24,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluice-edge/sluice/filters/wasm/memory"
+	"github.com/sluice-edge/sluice/filters/wasm/rewrite"
 	"github.com/tetratelabs/wazero"
 )
 
@@ -27,6 +35,8 @@ type Config struct {
 	Time     time.Duration // until a module is compiled, waiting for others included; default 30 s
 	Parallel int           // modules that are compiled at once; default: half of the processors, at least 1
 	Tables   uint32        // entries that the tables of one instance may have together, of 8 bytes each; default 131072
+	Stack    int64         // bytes of stack that a guest's calls may use, estimated; default 1 MiB
+	Reset    memory.Method // how instances are put back to their beginning; default: what works best
 }
 
 func (c *Config) setDefaults() {
@@ -39,6 +49,9 @@ func (c *Config) setDefaults() {
 	if c.Parallel == 0 {
 		c.Parallel = max(1, runtime.GOMAXPROCS(0)/2)
 	}
+	if c.Stack == 0 {
+		c.Stack = 8 << 20
+	}
 	if c.Tables == 0 {
 		c.Tables = 1 << 17
 	}
@@ -50,9 +63,11 @@ type Digest = [sha256.Size]byte
 // Engine compiles modules, each once for as long as somebody holds it. It may be
 // used by several goroutines.
 type Engine struct {
-	cfg   Config
-	slots chan struct{}  // one taken by each compilation
-	jobs  sync.WaitGroup // compilations, also those that nobody waits for any more
+	cfg      Config
+	memories *memory.System
+	broken   error          // why there are no memories
+	slots    chan struct{}  // one taken by each compilation
+	jobs     sync.WaitGroup // compilations, also those that nobody waits for any more
 
 	mu      sync.Mutex // guards the following fields
 	modules map[key]*Module
@@ -68,7 +83,9 @@ type key struct {
 // NewEngine returns an engine without modules.
 func NewEngine(cfg Config) *Engine {
 	cfg.setDefaults()
-	return &Engine{cfg: cfg, slots: make(chan struct{}, cfg.Parallel), modules: make(map[key]*Module)}
+	e := &Engine{cfg: cfg, slots: make(chan struct{}, cfg.Parallel), modules: make(map[key]*Module)}
+	e.memories, e.broken = memory.Open(memory.Config{Method: cfg.Reset})
+	return e
 }
 
 // Compile checks, bounds and compiles a module, which may import from hosts and
@@ -81,6 +98,9 @@ func NewEngine(cfg Config) *Engine {
 func (e *Engine) Compile(ctx context.Context, binary []byte, hosts ...*Host) (*Module, error) {
 	if err := e.checkSize(binary); err != nil {
 		return nil, err
+	}
+	if e.broken != nil {
+		return nil, e.broken
 	}
 	k := key{digest: sha256.Sum256(binary)}
 	for _, h := range hosts {
@@ -123,12 +143,16 @@ func (e *Engine) Inspect(binary []byte) (*Info, error) {
 	if err := e.checkSize(binary); err != nil {
 		return nil, err
 	}
-	info, _, err := bound(binary, e.cfg.Tables)
+	m, err := rewrite.Rewrite(binary, rewrite.Options{Tables: e.cfg.Tables, Stack: e.cfg.Stack})
 	if err != nil {
 		return nil, fmt.Errorf("not a valid WebAssembly module: %w", err)
 	}
-	info.Digest, info.Size = sha256.Sum256(binary), len(binary)
-	return info, nil
+	return infoOf(m, sha256.Sum256(binary), len(binary)), nil
+}
+
+func infoOf(m *rewrite.Module, digest Digest, size int) *Info {
+	return &Info{Digest: digest, Size: size, Imports: m.Imports, Exports: m.Exports,
+		Memory: m.Memory.Minimum, Max: m.Memory.Maximum, Fresh: m.Unrestorable}
 }
 
 // enter returns the module of k with a reference for the caller, and whether the
@@ -164,19 +188,19 @@ func (e *Engine) compile(m *Module, binary []byte, hosts []*Host) {
 
 // build fills m in.
 func (m *Module) build(binary []byte, hosts []*Host) error {
-	info, bounded, err := bound(binary, m.engine.cfg.Tables)
+	rewritten, err := rewrite.Rewrite(binary, rewrite.Options{Tables: m.engine.cfg.Tables, Stack: m.engine.cfg.Stack})
 	if err != nil {
 		return fmt.Errorf("not a valid WebAssembly module: %w", err)
 	}
-	info.Digest, info.Size = m.key.digest, len(binary)
-	m.Info = *info
+	m.Info = *infoOf(rewritten, m.key.digest, len(binary))
 	m.runtime = wazero.NewRuntimeWithConfig(context.Background(), wazero.NewRuntimeConfig().
-		WithCloseOnContextDone(true). // loops look whether their time is over
-		WithDebugInfoEnabled(false))  // DWARF's offsets are those of the code before it was bounded
-	m.compiled, err = m.runtime.CompileModule(context.Background(), bounded)
+		WithDebugInfoEnabled(false)) // DWARF's offsets are those of the code before it was rewritten
+	m.compiled, err = m.runtime.CompileModule(context.Background(), rewritten.Binary)
 	if err != nil {
 		return fmt.Errorf("not a valid WebAssembly module: %w", err)
 	}
+	m.written = rewritten
+	m.written.Binary, m.written.Data = nil, apart(m.written.Data)
 	provided, err := m.provide(context.Background(), hosts)
 	if err != nil {
 		return err
@@ -185,11 +209,30 @@ func (m *Module) build(binary []byte, hosts []*Host) error {
 	return nil
 }
 
+// apart returns data that does not keep the binary alive of which it was part.
+func apart(data []rewrite.Segment) []rewrite.Segment {
+	n := 0
+	for _, s := range data {
+		n += len(s.Bytes)
+	}
+	all := make([]byte, 0, n)
+	list := make([]rewrite.Segment, len(data))
+	for i, s := range data {
+		all = append(all, s.Bytes...)
+		list[i] = rewrite.Segment{Offset: s.Offset, Bytes: all[len(all)-len(s.Bytes):]}
+	}
+	return list
+}
+
 // Close refuses further modules. It does not wait for a compilation that runs:
 // a hostile module can take minutes, and its result is thrown away. Modules stay
 // usable until who holds them closes them.
 func (e *Engine) Close() {
 	e.mu.Lock()
+	closed := e.closed
 	e.closed = true
 	e.mu.Unlock()
+	if !closed && e.broken == nil {
+		e.memories.Close() // what is in use stays
+	}
 }

@@ -73,6 +73,9 @@ func (in *Instance) failure(op string, err error) error {
 		return in.ended(op) // whatever came of it
 	}
 	f := &Failure{Cause: Trapped, Op: op, Err: errors.New(brief(err))}
+	if in.box.depth != nil && int64(in.box.depth.Get()) < 0 {
+		f.Err = fmt.Errorf("stack overflow: calls are nested deeper than %d bytes of stack allow", in.box.stack)
+	}
 	if v, ok := errors.AsType[verdict](err); ok {
 		f.Cause, f.Err = v.cause, v.error
 	} else if e, ok := errors.AsType[*sys.ExitError](err); ok {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/sluice-edge/sluice/filters/wasm/rewrite"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
@@ -60,6 +61,11 @@ func (m *Module) provide(ctx context.Context, hosts []*Host) (map[[2]string]Sign
 		if err := build(b, wasi); err != nil {
 			return nil, err
 		}
+	}
+	b := m.runtime.NewHostModuleBuilder(rewrite.ImportModule)
+	b.NewFunctionBuilder().WithGoModuleFunction(adapter(tick), []ValueType{I64}, []ValueType{I64}).Export(rewrite.ImportTick)
+	if err := build(b, rewrite.ImportModule); err != nil {
+		return nil, err
 	}
 	for _, h := range hosts {
 		if !m.Info.ImportsFrom(h.Name) {

@@ -1,78 +1,57 @@
 package wasm
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/experimental"
+	"github.com/sluice-edge/sluice/filters/wasm/rewrite"
 )
 
-// Instance is one sandbox: a module's memory, globals and tables. It is used by
-// one goroutine at a time, and is lost after its first failure.
+// Instance is one use of a sandbox. It is used by one goroutine at a time, but for
+// Stop. After its first failure only Close is left, and nothing is after that.
 type Instance struct {
 	State any // for host functions
 
 	pool   *Pool
-	mod    api.Module
-	memory memory
-	base   context.Context // carries the memory's allocator
-	env    *Environ        // nil until the guest asks for it
+	box    *sandbox
+	env    *Environ // nil until the guest asks for it
 	failed bool
 
 	limit time.Duration // running time of a call
 	left  time.Duration // running time left to this call
-	since time.Time     // when it began to run again
+	since time.Duration // when it began to run again, by now
 	took  time.Duration // running time of all calls
-	timer *time.Timer
 	over  atomic.Int32  // 0, or 1 + the cause of why nothing may run any more
-	done  chan struct{} // closed when over
+	mu    sync.Mutex    // guards the following field
+	done  chan struct{} // closed when over; nil until somebody waits for that
 }
 
-// init makes the instance and runs what initialises it.
-func (in *Instance) init() error {
-	in.done = make(chan struct{})
-	in.base = experimental.WithMemoryAllocator(context.Background(),
-		experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory { return &in.memory }))
-	out := output{in}
-	config := in.pool.config.WithStdout(out)
-	if in.pool.opt.Command != nil {
-		config = config.WithStderr(errorOutput{in}).WithStdin(input{in})
-	} else {
-		config = config.WithStderr(out)
-	}
-
-	in.resume(in.limit)
-	mod, err := in.instantiate(config)
-	in.pause()
-	if err != nil {
+// start runs what initialises a sandbox that was made from the module.
+func (in *Instance) start() error {
+	p := in.pool
+	if err := p.module.written.WriteData(in.bytes()); err != nil {
 		return in.fail("start", err)
 	}
-	in.mod = mod
-	if in.pool.start == "" {
-		return in.check("start")
+	left := in.limit
+	if p.module.written.Start {
+		if err := in.call(rewrite.StartExport, left, nil); err != nil {
+			return err
+		}
+		left = in.left
 	}
-	err = in.call(in.pool.start, in.left, nil)
+	if p.start == "" {
+		return nil
+	}
+	err := in.call(p.start, left, nil)
 	if f, ok := errors.AsType[*Failure](err); ok && f.Cause == Exited && f.code == 0 {
 		in.failed = false // a command that has ended well
+		in.box.unwind()
 		return nil
 	}
 	return err
-}
-
-// instantiate makes the module's memory, globals and tables, and runs its start
-// function.
-func (in *Instance) instantiate(config wazero.ModuleConfig) (mod api.Module, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("runtime failed: %v", r)
-		}
-	}()
-	return in.pool.module.runtime.InstantiateModule(in, in.pool.module.compiled, config)
 }
 
 // Call calls an export, with params at the head of stack, where the results are
@@ -85,7 +64,7 @@ func (in *Instance) Call(export string, stack []uint64) error {
 }
 
 func (in *Instance) call(export string, limit time.Duration, stack []uint64) error {
-	fn := in.mod.ExportedFunction(export)
+	fn := in.box.export(export)
 	if fn == nil {
 		return in.fail("call "+export, Trap("is not exported"))
 	}
@@ -95,7 +74,11 @@ func (in *Instance) call(export string, limit time.Duration, stack []uint64) err
 	if err != nil {
 		return in.fail("call "+export, err)
 	}
-	return in.check("call " + export)
+	if in.over.Load() != 0 { // just now
+		in.failed = true
+		return in.ended("call " + export)
+	}
+	return nil
 }
 
 // Run runs a command to its end. An exit with a code other than 0 is a failure.
@@ -106,20 +89,6 @@ func (in *Instance) Run() error {
 		return nil
 	}
 	return err
-}
-
-// Stop ends the guest, from any goroutine: what it runs fails as soon as it comes
-// to its next call, loop, or function of its host.
-func (in *Instance) Stop() { in.end(Stopped) }
-
-// check fails a call that has ended just when its time was over: the runtime has
-// closed the instance, or is about to.
-func (in *Instance) check(op string) error {
-	if in.over.Load() == 0 {
-		return nil
-	}
-	in.failed = true
-	return in.ended(op)
 }
 
 // ended is the failure of a call that was not let run to its end.
@@ -136,75 +105,13 @@ func (in *Instance) fail(op string, err error) error {
 	return in.failure(op, err)
 }
 
-// resume lets the time of a call run, of which left is left.
-func (in *Instance) resume(left time.Duration) {
-	in.left, in.since = left, time.Now()
-	if in.timer == nil {
-		in.timer = time.AfterFunc(left, in.expire)
-	} else {
-		in.timer.Reset(left)
-	}
-}
-
-// pause stops the time of a call.
-func (in *Instance) pause() {
-	in.timer.Stop()
-	ran := time.Since(in.since)
-	in.took += ran
-	in.left -= ran
-}
-
-func (in *Instance) expire() { in.end(TimedOut) }
-
-// end ends what runs: the instance is the context of its calls.
-func (in *Instance) end(c Cause) {
-	if in.over.CompareAndSwap(0, 1+int32(c)) {
-		close(in.done)
-	}
-}
-
-// Wait runs f, which waits for somebody else than the guest: its time is not the
-// guest's. For host functions.
-func (in *Instance) Wait(f func()) {
-	in.pause()
-	defer func() { in.resume(max(in.left, 0)) }()
-	f()
-}
-
-// sleep lets a guest sleep while its time runs.
-func (in *Instance) sleep(ns int64) {
-	if ns <= 0 {
-		return
-	}
-	if about := in.pool.opt.Sleep; about != nil {
-		about(in)
-	}
-	t := time.NewTimer(time.Duration(ns))
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-in.done:
-		in.mustRun()
-	}
-}
-
-// mustRun ends a guest that may not run any more.
-func (in *Instance) mustRun() {
-	if err := in.Err(); err != nil {
-		panic(err) // failure says why
-	}
-}
-
-// Took returns for how long the guest has run.
-func (in *Instance) Took() time.Duration { return in.took }
-
 // Failed reports whether a call has failed: then only Close is left.
 func (in *Instance) Failed() bool { return in.failed }
 
 // Read returns n bytes of the guest's memory, which are valid until the guest
 // runs again. For host functions; it traps beyond the memory's end.
 func (in *Instance) Read(ptr, n uint32) []byte {
-	b := in.memory.b
+	b := in.bytes()
 	if uint64(ptr)+uint64(n) > uint64(len(b)) {
 		panic(Trap("%d bytes at %d are beyond the end of memory at %d", n, ptr, len(b)))
 	}
@@ -215,40 +122,13 @@ func (in *Instance) Read(ptr, n uint32) []byte {
 func (in *Instance) String(ptr, n uint32) string { return string(in.Read(ptr, n)) }
 
 // Bytes returns how much memory the guest has.
-func (in *Instance) Bytes() int64 { return int64(len(in.memory.b)) }
+func (in *Instance) Bytes() int64 { return int64(len(in.bytes())) }
 
-// Close ends the instance.
+func (in *Instance) bytes() []byte { return in.box.bytes() }
+
+// Close gives the sandbox back.
 func (in *Instance) Close() {
-	if in.timer != nil {
-		in.timer.Stop()
-	}
-	if in.mod != nil {
-		in.mod.Close(context.Background())
-		in.mod = nil
-	}
-	in.pool.learn(max(in.Bytes(), in.pool.module.Info.Memory))
-	in.memory.release()
-	in.pool.slots.give(1)
-	in.pool.leave()
+	box := in.box
+	in.box = nil
+	in.pool.back(box, in.failed)
 }
-
-// Deadline implements context.Context. The time of a call can be paused, so
-// there is none.
-func (in *Instance) Deadline() (time.Time, bool) { return time.Time{}, false }
-
-// Done implements context.Context.
-func (in *Instance) Done() <-chan struct{} { return in.done }
-
-// Err implements context.Context.
-func (in *Instance) Err() error {
-	switch in.over.Load() {
-	case 0:
-		return nil
-	case 1 + int32(TimedOut):
-		return context.DeadlineExceeded
-	}
-	return context.Canceled
-}
-
-// Value implements context.Context.
-func (in *Instance) Value(key any) any { return in.base.Value(key) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sluice-edge/sluice/filters/wasm/rewrite"
 	"github.com/tetratelabs/wazero"
 )
 
@@ -20,7 +21,8 @@ type Module struct {
 	err      error
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
-	missing  error // what imports lack
+	missing  error           // what imports lack
+	written  *rewrite.Module // without its binary
 
 	refs int // guarded by engine.mu
 }
@@ -33,41 +35,27 @@ type Info struct {
 	Exports []Export
 	Memory  int64 // bytes that an instance's memory begins with; 0 without a memory
 	Max     int64 // bytes that its memory may grow to by its own account; -1: no bound
+
+	// Fresh says why each request needs an instance that is made for it, and cannot
+	// have one that is put back to its beginning; empty if it can.
+	Fresh []string
 }
 
-// Signature is a function's type, as text: "(i32, i32) -> i64". Parts of other
-// types are spelled as the text format does.
-type Signature string
-
-// Import is what a module wants to be given.
-type Import struct {
-	Module, Name string
-	Kind         Kind
-	Type         Signature // of a function
-}
-
-// Export is what a module offers.
-type Export struct {
-	Name string
-	Kind Kind
-	Type Signature // of a function
-}
-
-// Kind is the sort of an import or export.
-type Kind byte
-
-// The kinds, numbered as in the binary format.
-const (
-	KindFunc Kind = iota
-	KindTable
-	KindMemory
-	KindGlobal
-	KindTag
+// What a module imports and exports.
+type (
+	Signature = rewrite.Signature
+	Import    = rewrite.Import
+	Export    = rewrite.Export
+	Kind      = rewrite.Kind
 )
 
-func (k Kind) String() string {
-	return [...]string{"function", "table", "memory", "global", "tag"}[k]
-}
+// The kinds of imports and exports.
+const (
+	KindFunc   = rewrite.KindFunc
+	KindTable  = rewrite.KindTable
+	KindMemory = rewrite.KindMemory
+	KindGlobal = rewrite.KindGlobal
+)
 
 // Export returns what the module exports as name, if it does so.
 func (i *Info) Export(name string) (Export, bool) {

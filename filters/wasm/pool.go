@@ -2,10 +2,7 @@ package wasm
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
-	"io"
-	"math"
 	"runtime"
 	"strings"
 	"sync"
@@ -15,84 +12,24 @@ import (
 	"github.com/tetratelabs/wazero"
 )
 
-// Limits bounds what the instances of a pool may use up.
-type Limits struct {
-	Memory    int64         // bytes that one instance's memory may have; default 32 MiB
-	InFlight  int64         // bytes of memory of all instances at once; beyond it Get waits; default 512 MiB
-	Instances int64         // how many there may be at once; beyond it Get waits; default: as many as InFlight has room for
-	Wait      time.Duration // how long Get waits; default: Call
-	Start     time.Duration // of running time until a fresh instance is initialised; default 1 s
-	Call      time.Duration // of running time of a call; default 50 ms
-}
-
-func (l *Limits) setDefaults() {
-	if l.Memory == 0 {
-		l.Memory = 32 << 20
-	}
-	if l.InFlight == 0 {
-		l.InFlight = 512 << 20
-	}
-	if l.Start == 0 {
-		l.Start = time.Second
-	}
-	if l.Call == 0 {
-		l.Call = 50 * time.Millisecond
-	}
-	if l.Instances == 0 {
-		l.Instances = math.MaxInt64
-	}
-	if l.Wait == 0 {
-		l.Wait = l.Call
-	}
-}
-
-// Options is what the instances of a pool are given.
-type Options struct {
-	Limits Limits
-	Args   []string // of a command; the first is its name
-	Env    []string // NAME=value
-
-	// Output takes what guests write to standard output and standard error. It
-	// keeps nothing of p. nil: it is thrown away.
-	Output func(in *Instance, p []byte)
-
-	// Sleep is told that a guest is about to sleep, as a host function of its; it may
-	// panic as those do. nil: nobody is told.
-	Sleep func(in *Instance)
-
-	// Command, if set, says that the module is a command, which [Instance.Run]
-	// runs, and what it is connected to instead of Output.
-	Command *Command
-}
-
-// Command is what commands are connected to. The functions find in the instance's
-// State whom it serves, run while the guest waits for them, and may panic as host
-// functions do. All of them are set.
-type Command struct {
-	Environ func(in *Instance) *Environ      // its environment, with what of Options.Env it is to have; called at most once
-	Input   func(in *Instance, p []byte) int // reads standard input, at least a byte; 0 at its end
-	Output  func(in *Instance, p []byte)     // takes standard output; keeps nothing of p when it has returned
-	Errors  func(in *Instance, p []byte)     // takes standard error, likewise
-}
-
-// Pool makes instances of one module, within limits. It may be used by several
-// goroutines.
+// Pool makes and keeps instances of one module, within limits. It may be used by
+// several goroutines.
 type Pool struct {
 	module *Module
 	opt    Options
 	config wazero.ModuleConfig
 	start  string // the export that initialises an instance; "" for none
 	env    Environ
-	slots  budget       // instances
-	budget budget       // bytes
-	need   atomic.Int64 // bytes of memory that an instance is expected to come to
+	queue  queue
+	image  *image // what instances begin with; nil if each is made from the module
+	fresh  []string
 
-	mu     sync.Mutex // guards the following fields
-	refs   int        // instances, and one until Close
-	closed bool
+	watched atomic.Bool // a sweep is to come
+	ended   sync.Once
 }
 
-// NewPool returns a pool of m's instances. It keeps a reference to m of its own.
+// NewPool returns a pool of m's instances, of which it makes one, to see that it
+// can be initialised. It keeps a reference to m of its own.
 func NewPool(m *Module, opt Options) (*Pool, error) {
 	if err := m.Missing(); err != nil {
 		return nil, err
@@ -105,9 +42,8 @@ func NewPool(m *Module, opt Options) (*Pool, error) {
 	if l.Memory > l.InFlight {
 		return nil, fmt.Errorf("one instance may have %d bytes, more than the %d of all at once", l.Memory, l.InFlight)
 	}
-	p := &Pool{module: m, opt: opt, refs: 1}
-	p.slots.free, p.budget.free = l.Instances, l.InFlight
-	p.need.Store(m.Info.Memory)
+	p := &Pool{module: m, opt: opt}
+	p.queue = queue{turns: l.Instances, free: l.InFlight, need: max(m.Info.Memory, hostBytes)}
 	// A reactor is initialised by _initialize, a command by running it, if what
 	// matters is what it exports besides.
 	for _, name := range []string{"_initialize", "_start"} {
@@ -121,9 +57,8 @@ func NewPool(m *Module, opt Options) (*Pool, error) {
 			break
 		}
 	}
-	// What is not set here is deterministic: random numbers, clocks, sleep.
+	// What is not set here is deterministic: clocks, sleep.
 	p.config = wazero.NewModuleConfig().WithName("").WithStartFunctions().
-		WithRandSource(rand.Reader).
 		WithWalltime(walltime, clockResolution).
 		WithNanotime(nanotime, clockResolution).
 		WithOsyield(runtime.Gosched)
@@ -138,143 +73,159 @@ func NewPool(m *Module, opt Options) (*Pool, error) {
 		p.env.Add(name, value)
 	}
 	m.Retain()
+	if err := p.prepare(); err != nil {
+		p.Close()
+		return nil, err
+	}
 	return p, nil
 }
 
-// Get returns a fresh, initialised instance, which the caller closes. Host
-// functions find state in it, also while it is initialised. If other instances
-// leave no room Get waits, within limits, or until the context that wait returns
-// is done; a nil wait is no such context.
+// prepare makes the first instance, whose state is what others begin with.
+func (p *Pool) prepare() error {
+	t, err := p.queue.take(nil, 0)
+	if err != nil {
+		return err
+	}
+	in, err := p.make(t.need, p.opt.State)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if p.fresh = p.module.Info.Fresh; len(p.fresh) > 0 {
+		return nil
+	}
+	image, why, err := in.box.freeze()
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		p.fresh = []string{why}
+		return nil
+	}
+	p.image = image
+	return nil
+}
+
+// Fresh says why each Get makes an instance; it is empty if none does.
+func (p *Pool) Fresh() []string { return p.fresh }
+
+// Get returns an initialised instance that nobody has used since, which the caller
+// closes. If other instances leave no room Get waits, within limits, or until the
+// context that wait returns is done; a nil wait is no such context.
 func (p *Pool) Get(state any, wait func() context.Context) (*Instance, error) {
-	if !p.enter() {
-		return nil, &Failure{Cause: Closed, Op: "start"}
+	t, err := p.queue.take(wait, p.opt.Limits.Wait)
+	if err != nil {
+		return nil, err
 	}
-	l := &p.opt.Limits
-	begun := time.Now()
-	if !p.slots.take(1, wait, l.Wait) {
-		p.leave()
-		return nil, &Failure{Cause: Exhausted, Op: "start", Err: fmt.Errorf(
-			"all of the %d instances that there may be at once are in use", l.Instances)}
+	if t.box == nil {
+		return p.make(t.need, state)
 	}
-	in := &Instance{State: state, pool: p, limit: l.Start}
-	in.memory.budget, in.memory.limit = &p.budget, l.Memory
-	if need := p.need.Load(); p.budget.take(need, wait, l.Wait-time.Since(begun)) {
-		in.memory.held = need
-	} else {
-		p.slots.give(1)
-		p.leave()
-		return nil, &Failure{Cause: Exhausted, Op: "start", Err: fmt.Errorf(
-			"instances have all of the %d bytes that they may have together", l.InFlight)}
-	}
-	if err := in.init(); err != nil {
+	return p.begin(t.box, state), nil
+}
+
+// make makes a sandbox, for which a turn and bytes have been taken, and returns its
+// first use.
+func (p *Pool) make(held int64, state any) (*Instance, error) {
+	b := &sandbox{pool: p, held: held}
+	in := p.begin(b, state)
+	if err := b.make(); err != nil {
+		err = in.fail("start", err)
 		in.Close()
 		return nil, err
 	}
-	in.limit = l.Call
+	if p.image != nil {
+		return p.begin(b, state), nil
+	}
+	in.limit = p.opt.Limits.Start
+	if err := in.start(); err != nil {
+		in.Close()
+		return nil, err
+	}
+	in.limit = p.opt.Limits.Call
 	return in, nil
 }
 
-func (p *Pool) enter() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return false
+// begin returns a new use of a sandbox.
+func (p *Pool) begin(b *sandbox, state any) *Instance {
+	in := &Instance{State: state, pool: p, box: b, limit: p.opt.Limits.Call}
+	b.user = in
+	if p.image != nil && b.mod != nil {
+		p.image.reseed(b)
 	}
-	p.refs++
-	return true
+	return in
 }
 
-func (p *Pool) leave() {
-	p.mu.Lock()
-	p.refs--
-	last := p.refs == 0
-	p.mu.Unlock()
-	if last {
-		p.module.Close()
+// back takes a sandbox back from who has used it; failed says that a call has not
+// returned.
+func (p *Pool) back(b *sandbox, failed bool) {
+	b.user = nil
+	again := p.image != nil && b.restore(failed)
+	used := b.own()
+	p.queue.settle(b.held, used)
+	b.held = used
+	if again && p.queue.rest(b) {
+		p.watch()
+		return
+	}
+	b.discard()
+	p.queue.give(1, b.held)
+	p.end()
+}
+
+// watch has the pool swept as long as sandboxes rest.
+func (p *Pool) watch() {
+	if !p.watched.Load() && p.watched.CompareAndSwap(false, true) {
+		time.AfterFunc(p.opt.Limits.Idle, p.sweep)
+	}
+}
+
+// sweep lets sandboxes go that have rested since the last sweep.
+func (p *Pool) sweep() {
+	out, left := p.queue.sweep()
+	p.drop(out)
+	p.watched.Store(false)
+	if left > 0 || p.queue.rests() {
+		p.watch()
+	}
+}
+
+// drop ends sandboxes that have rested.
+func (p *Pool) drop(list []*sandbox) {
+	for _, b := range list {
+		b.discard()
+		p.queue.give(0, b.held)
 	}
 }
 
 // Close refuses further instances. The module is released after the last one.
 func (p *Pool) Close() {
-	p.mu.Lock()
-	closed := p.closed
-	p.closed = true
-	p.mu.Unlock()
-	if !closed {
-		p.leave()
-	}
+	p.drop(p.queue.close())
+	p.end()
 }
 
-// Instances returns how many instances there are.
+// end releases what instances are made from, if there will be no more.
+func (p *Pool) end() {
+	if !p.queue.over() {
+		return
+	}
+	p.ended.Do(func() {
+		if p.image != nil {
+			p.image.release()
+		}
+		p.module.Close()
+	})
+}
+
+// Instances returns how many instances are in use.
 func (p *Pool) Instances() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return p.refs
-	}
-	return p.refs - 1
+	p.queue.mu.Lock()
+	defer p.queue.mu.Unlock()
+	return int(p.queue.used)
 }
 
-// Bytes returns how much memory the instances hold together.
-func (p *Pool) Bytes() int64 { return p.opt.Limits.InFlight - p.budget.left() }
-
-// learn moves the memory that an instance is expected to need towards what one
-// came to need: up at once, down slowly.
-func (p *Pool) learn(used int64) {
-	old := p.need.Load()
-	next := used
-	if used < old {
-		next = old - (old-used+63)/64
-	}
-	p.need.CompareAndSwap(old, next)
-}
-
-// output writes what a guest prints where the pool's owner wants it.
-type output struct{ in *Instance }
-
-func (o output) Write(p []byte) (int, error) {
-	o.in.mustRun()
-	switch opt := &o.in.pool.opt; {
-	case opt.Command != nil:
-		opt.Command.Output(o.in, p)
-	case opt.Output != nil:
-		opt.Output(o.in, p)
-	}
-	return len(p), nil
-}
-
-// errorOutput is output for a command's standard error.
-type errorOutput struct{ in *Instance }
-
-func (o errorOutput) Write(p []byte) (int, error) {
-	o.in.mustRun()
-	o.in.pool.opt.Command.Errors(o.in, p)
-	return len(p), nil
-}
-
-// input lets a command read.
-type input struct{ in *Instance }
-
-func (i input) Read(p []byte) (int, error) {
-	i.in.mustRun()
-	n := i.in.pool.opt.Command.Input(i.in, p)
-	if n == 0 && len(p) > 0 {
-		return 0, io.EOF
-	}
-	return n, nil
-}
-
-// clockResolution is what clocks are rounded to, in nanoseconds: finer ones tell
-// secrets of other requests by their timing.
-const clockResolution = 1_000_000
-
-var epoch = time.Now()
-
-func walltime() (sec int64, nsec int32) {
-	t := time.Now()
-	return t.Unix(), int32(t.Nanosecond() / clockResolution * clockResolution)
-}
-
-func nanotime() int64 {
-	return int64(time.Since(epoch)) / clockResolution * clockResolution
+// Bytes returns how much memory the instances have together, resting ones too.
+func (p *Pool) Bytes() int64 {
+	p.queue.mu.Lock()
+	defer p.queue.mu.Unlock()
+	return p.opt.Limits.InFlight - p.queue.free
 }

@@ -1,0 +1,75 @@
+package wasm
+
+import (
+	crand "crypto/rand"
+	"math/rand/v2"
+	"sync"
+
+	"github.com/sluice-edge/sluice/filters/wasm/memory"
+)
+
+// image is the state of a sandbox after its initialisation, with which each of
+// its users begins.
+type image struct {
+	memory     *memory.Image // nil without memory
+	globals    []uint64
+	generators []uint32 // where in memory states of random number generators are
+
+	mu    sync.Mutex    // guards the following field
+	seeds *rand.ChaCha8 // for generators
+}
+
+// freeze takes an image of the sandbox, which becomes one that begins with it.
+// Why says why that cannot be.
+func (b *sandbox) freeze() (m *image, why string, err error) {
+	m = new(image)
+	if b.drew {
+		if m.generators = findGenerators(b.bytes()); m.generators == nil {
+			return nil, "draws random numbers when it starts, which all requests would share", nil
+		}
+		var seed [32]byte
+		crand.Read(seed[:])
+		m.seeds = rand.NewChaCha8(seed)
+	}
+	for _, g := range b.globals {
+		m.globals = append(m.globals, g.Get())
+	}
+	if b.memory != nil {
+		if m.memory, err = b.pool.module.engine.memories.NewImage(b.memory.Bytes()); err != nil {
+			return nil, "", err
+		}
+		if err := b.memory.Use(m.memory); err != nil {
+			m.release()
+			return nil, "", err
+		}
+	}
+	return m, "", nil
+}
+
+// restoreGlobals makes the globals of a sandbox those of the image.
+func (m *image) restoreGlobals(b *sandbox) {
+	for i, g := range b.globals {
+		g.Set(m.globals[i])
+	}
+	b.slice.Set(0)
+}
+
+// reseed gives the guest's generators seeds that no request has had.
+func (m *image) reseed(b *sandbox) {
+	if m.generators == nil {
+		return
+	}
+	memory := b.bytes()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, at := range m.generators {
+		reseed(memory, at, m.seeds)
+	}
+}
+
+// release gives back what the image has of the machine.
+func (m *image) release() {
+	if m.memory != nil {
+		m.memory.Close()
+	}
+}
