@@ -154,6 +154,7 @@ func (r *Route) adopt(x *edge.Exchange) error {
 	x.Record.Site, x.Record.Route = r.site.name, r.name
 	x.Record.Unlogged = r.unlogged
 	r.meter.Enter()
+	x.OnEnd(r)
 	x.Limits = r.limits
 	return limitBody(x, r.maxBody)
 }
@@ -190,6 +191,14 @@ func (b *behind) Serve(x *edge.Exchange) error {
 		return r.stored(x)
 	}
 	return to.goOn(x, r, &captures)
+}
+
+// End implements edge.Ender: an exchange that was made one of the route is over. It
+// leaves the meter that it has entered: by now there may be another of that name.
+func (r *Route) End(x *edge.Exchange) {
+	if x.Record.Route == r.name { // and not another's; names are unique in a site
+		r.meter.Leave()
+	}
 }
 
 // goOn serves an exchange that the filters of another route have made this one's.
