@@ -53,6 +53,8 @@ var layers = map[string]int{
 	"edge/split":     3,
 	"edge/upstream":  3,
 
+	"filters/stream": 3,
+
 	"filters/httpwasm": 4,
 	"filters/wasi":     4,
 
