@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/edge/diag"
 	"github.com/sluice-edge/sluice/edge/split"
 )
@@ -227,20 +228,20 @@ func (d *decoder) respond(v value) *Respond {
 	return r
 }
 
-// framing are the fields of an answer or request that are the engine's to set.
-var framing = []string{"connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+// framing reports whether a field of an answer or request is the engine's to set.
+func framing(name string) bool { return edge.ConnectionField(name) || edge.EqualFold(name, "Trailer") }
 
 // fieldName checks the name of a field that somebody wants to change.
 func (d *decoder) fieldName(v value, name string) bool {
 	lower := strings.ToLower(name)
 	switch {
-	case d.reference(v) && (!isToken(name) || slices.Contains(framing, lower)):
+	case d.reference(v) && (!isToken(name) || framing(name)):
 		d.errorf(v, "%s is no name of a field that can be changed", d.quote(v))
 	case !isToken(name):
 		d.errorf(v, "%q is no name of a field", shorten(name))
 	case lower == "host":
 		d.errorf(v, "the field %s is set by the proxy itself", name).Hint = "which host is asked for says host: keep, upstream or a name"
-	case slices.Contains(framing, lower):
+	case framing(lower):
 		d.errorf(v, "the field %s is set by the proxy itself", name)
 	default:
 		return true

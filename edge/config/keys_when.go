@@ -34,7 +34,7 @@ func (d *decoder) whenHeader(v value) []Pair {
 			d.errorf(k, "%q is no name of a field", shorten(*name))
 		case lower == "host":
 			d.errorf(k, "the host is no condition of a route").Hint = "it is the key of the site"
-		case slices.Contains(framing, lower):
+		case framing(lower):
 			d.errorf(k, "the field %s is about the connection, and no condition of a route", *name)
 		case twice:
 			d.errorf(k, "%s is the field %s, which stands here already", *name, first)
