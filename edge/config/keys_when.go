@@ -85,7 +85,7 @@ func (d *decoder) conditions(v value, check func(name *string, k, child value, t
 	var out []Pair
 	d.each(v, func(name string, k, child value) {
 		if s, ok := d.text(child, "a text"); ok && check(&name, k, child, s) {
-			out = append(out, Pair{name, s})
+			out = append(out, Pair{name, s, d.from(child)})
 		}
 	})
 	slices.SortFunc(out, func(a, b Pair) int { return cmp.Compare(a.Name, b.Name) })

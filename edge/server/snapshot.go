@@ -85,6 +85,7 @@ type arm struct {
 	pool     *upstream.Pool
 	balance  string // how pool picks
 	function *function
+	shown    map[string]string // what is told of addresses of pool that the file takes from elsewhere
 }
 
 // door is where the engines of a bound address hand their exchanges in.
