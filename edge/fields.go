@@ -155,3 +155,26 @@ func EqualFold(a, b string) bool {
 	}
 	return true
 }
+
+// ConnectionField reports whether a field belongs to a connection (RFC 9110, section
+// 7.6.1), frames a message, or is Host: engines write these by themselves, and whatever
+// [Fields] hold by mistake goes no further.
+func ConnectionField(name string) bool {
+	switch len(name) { // the lengths are those of the names
+	case 2:
+		return EqualFold(name, "TE")
+	case 4:
+		return EqualFold(name, "Host")
+	case 7:
+		return EqualFold(name, "Upgrade")
+	case 10:
+		return EqualFold(name, "Connection") || EqualFold(name, "Keep-Alive")
+	case 14:
+		return EqualFold(name, "Content-Length")
+	case 16:
+		return EqualFold(name, "Proxy-Connection")
+	case 17:
+		return EqualFold(name, "Transfer-Encoding")
+	}
+	return false
+}

@@ -135,3 +135,24 @@ func FuzzEqualFold(f *testing.F) {
 		}
 	})
 }
+
+func TestConnectionField(t *testing.T) {
+	for _, name := range []string{"Connection", "Keep-Alive", "Proxy-Connection", "TE", "Transfer-Encoding", "Upgrade", "Content-Length", "Host"} {
+		for _, s := range []string{name, strings.ToLower(name), strings.ToUpper(name)} {
+			if !ConnectionField(s) {
+				t.Errorf("%s is none", s)
+			}
+		}
+		if ConnectionField(name+"x") || ConnectionField(name[1:]) || ConnectionField("x"+name[1:]) {
+			t.Errorf("something like %s is one", name)
+		}
+	}
+	for _, name := range []string{"", "Trailer", "Expect", "Content-Type", "Proxy-Authorization", "Content\x0dLength"} {
+		if ConnectionField(name) {
+			t.Errorf("%q is one", name)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { ConnectionField("Proxy-Connection") }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -32,6 +32,7 @@ var layers = map[string]int{
 	"edge/diag":            1,
 	"edge/osfile":          1,
 	"edge/metrics":         1,
+	"filters/wasm/memory":  1,
 	"filters/wasm/rewrite": 1,
 
 	"edge/balance":     2,
@@ -51,6 +52,8 @@ var layers = map[string]int{
 	"edge/route":     3,
 	"edge/split":     3,
 	"edge/upstream":  3,
+
+	"filters/stream": 3,
 
 	"filters/httpwasm": 4,
 	"filters/wasi":     4,
@@ -100,12 +103,12 @@ var doors = []door{
 	{"github.com/santhosh-tekuri/jsonschema/v6/...", nil, []string{"edge/config"}},
 	{"github.com/spf13/cobra/...", []string{"cmd/sluice"}, nil},
 	{"github.com/spf13/pflag/...", []string{"cmd/sluice"}, nil},
-	{"github.com/tetratelabs/wazero", []string{"filters/wasm"}, []string{"filters/wasm/rewrite"}},
+	{"github.com/tetratelabs/wazero", []string{"filters/wasm"}, []string{"filters/wasm/memory", "filters/wasm/rewrite"}},
 	{"github.com/tetratelabs/wazero/api", []string{"filters/wasm", "filters/httpwasm"}, []string{"filters/wasm/rewrite"}},
-	{"github.com/tetratelabs/wazero/...", []string{"filters/wasm"}, []string{"filters/wasm/rewrite"}},
+	{"github.com/tetratelabs/wazero/...", []string{"filters/wasm"}, []string{"filters/wasm/memory", "filters/wasm/rewrite"}},
 	{"github.com/yuin/goldmark/...", []string{"examples/markdown"}, nil},
 	{"golang.org/x/net/http2/...", []string{"edge/http2"}, nil},
-	{"golang.org/x/sys/...", []string{"edge/cache", "edge/http1", "edge/listen"}, nil},
+	{"golang.org/x/sys/...", []string{"edge/cache", "edge/http1", "edge/listen", "filters/wasm/memory"}, nil},
 	{"golang.org/x/term", []string{"cmd/sluice"}, nil},
 	{"golang.org/x/text/width", []string{"cmd/sluice/internal/text"}, nil},
 	{"golang.org/x/tools/txtar", []string{"edge/edgetest"}, []string{"edge/config"}},
@@ -248,7 +251,7 @@ func TestLayerRules(t *testing.T) {
 	f("examples/auth", module+"edge/http1", code, "is not the sdk, all that a guest may import of the module")
 	f("examples/auth", module+"edge/server", test, "")
 	f("filters/httpwasm", "github.com/tetratelabs/wazero/api", code, "")
-	f("filters/httpwasm", "github.com/tetratelabs/wazero", code, "has its doors elsewhere: filters/wasm, filters/wasm/rewrite")
+	f("filters/httpwasm", "github.com/tetratelabs/wazero", code, "has its doors elsewhere: filters/wasm, filters/wasm/memory, filters/wasm/rewrite")
 	f("edge/http1", "net/http", code, "has its doors elsewhere: edge/admin, edge/admin/api, edge/edgetest, edge/http3, edge/metrics, cmd/sluice/..., sdk/..., ...")
 	f("edge/http1", "net/http/httptest", test, "")
 	f("edge/config", "github.com/santhosh-tekuri/jsonschema/v6", test, "")

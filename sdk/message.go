@@ -131,7 +131,8 @@ type Body struct {
 	kind kind
 }
 
-// Read implements io.Reader. It fills p unless the content ends before.
+// Read implements io.Reader. It fills p unless the content ends before; in a function
+// it returns what is at hand.
 func (b Body) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil

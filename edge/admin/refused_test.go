@@ -108,3 +108,45 @@ func TestPushLeavesNothing(t *testing.T) {
 		}
 	}
 }
+
+// A module that the configuration has no other for stays. Who is to take that out is
+// told where it stands: in the file, or in what the API has set in its place.
+func TestRemoveNeeded(t *testing.T) {
+	r, ctx := startRig(t), context.Background()
+	const uploaded = "filters: { f: { wasm: uploaded } }\nfunctions: { f: { wasm: uploaded } }\n"
+	if _, err := r.pushFilter("f", "hello", api.Use{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.pushFunction("f", "script", api.Use{}); err != nil {
+		t.Fatal(err)
+	}
+	refused := func(says, hint string) {
+		t.Helper()
+		for _, err := range []error{r.c.RemoveFilter(ctx, "f"), r.c.RemoveFunction(ctx, "f")} {
+			if p := status(t, err, http.StatusConflict); !strings.Contains(p.Detail, says) || !strings.Contains(p.Hint, hint) {
+				t.Errorf("got %+v, want %q and %q", p, says, hint)
+			}
+		}
+	}
+	text := r.config().Texts[0].Text
+	if _, err := r.c.SetConfig(ctx, []byte(text+uploaded), api.Change{}); err != nil {
+		t.Fatal(err)
+	}
+	refused("the configuration that the API has set says", "sluice rollback")
+	if _, err := r.c.RollBackConfig(ctx, 0, api.Change{}); err != nil { // as it says
+		t.Fatal(err)
+	}
+	if c := r.config(); len(c.Overlays) != 0 {
+		t.Errorf("overlays %+v", c.Overlays)
+	}
+	r.write(used + uploaded)
+	r.reload()
+	refused("the file says", "out of the file")
+	r.write(used)
+	r.reload()
+	for _, err := range []error{r.c.RemoveFilter(ctx, "f"), r.c.RemoveFunction(ctx, "f")} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -290,20 +290,10 @@ func revive(f *edge.Fields, lines []byte) {
 // 9111, section 3.1), and what is made anew for each answer.
 func leftOut(name string) bool {
 	switch len(name) {
-	case 2:
-		return edge.EqualFold(name, "TE")
 	case 3:
 		return edge.EqualFold(name, "Age")
 	case 7:
-		return edge.EqualFold(name, "Upgrade") || edge.EqualFold(name, "Trailer")
-	case 10:
-		return edge.EqualFold(name, "Connection") || edge.EqualFold(name, "Keep-Alive")
-	case 14:
-		return edge.EqualFold(name, "Content-Length")
-	case 16:
-		return edge.EqualFold(name, "Proxy-Connection")
-	case 17:
-		return edge.EqualFold(name, "Transfer-Encoding")
+		return edge.EqualFold(name, "Trailer") || edge.ConnectionField(name)
 	case 18:
 		return edge.EqualFold(name, "Proxy-Authenticate")
 	case 19:
@@ -311,7 +301,7 @@ func leftOut(name string) bool {
 	case 25:
 		return edge.EqualFold(name, "Proxy-Authentication-Info")
 	}
-	return false
+	return edge.ConnectionField(name)
 }
 
 // qualifies reports whether no-cache or private name a field, which is then not

@@ -93,7 +93,7 @@ func withoutNames(path string) string {
 func conditions(pairs []Pair) []route.Condition {
 	var out []route.Condition
 	for _, p := range pairs {
-		out = append(out, route.Condition(p))
+		out = append(out, route.Condition{Name: p.Name, Value: p.Value})
 	}
 	return out
 }

@@ -25,7 +25,7 @@ type decoder struct {
 	filterUses   []use
 	functionUses []use
 	implied      []Upstream
-	isImplied    map[string]bool // names of implied
+	impliedAt    map[string]string // addresses of implied, by name
 }
 
 // use is a name that something refers to.
@@ -124,6 +124,23 @@ func where(other, at diag.Place) string {
 // file. Messages then name that place, for the value may be a secret.
 func (d *decoder) reference(v value) bool {
 	return v.kind == scalar && (strings.HasPrefix(v.text, "env:") || strings.HasPrefix(v.text, "file:"))
+}
+
+// from returns what the file has instead of a value that stands elsewhere, and "" for
+// one that stands in the file.
+func (d *decoder) from(v value) string {
+	if !d.reference(v) {
+		return ""
+	}
+	return v.text
+}
+
+// fromPath is from for a path or an address, s, into which the environment is put.
+func (d *decoder) fromPath(v value, s string) string {
+	if strings.Contains(s, "$") && !d.reference(v) {
+		return s
+	}
+	return d.from(v)
 }
 
 // text returns the text of a scalar: what stands there, or where env:NAME or

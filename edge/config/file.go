@@ -4,6 +4,7 @@
 package config
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
@@ -153,6 +154,9 @@ type Route struct {
 	AddPrefix string // prefix that is put before the path, after Strip: "/v2". Default: none
 	Rewrite   string // path, with a query if it has a ?; insertions as in Redirect.To. Default: none
 
+	// What the file has instead, as in Pair.From.
+	AddPrefixFrom, RewriteFrom string
+
 	Settings
 }
 
@@ -179,7 +183,13 @@ type When struct {
 }
 
 // Pair is a name with the value it must have, or gets.
-type Pair struct{ Name, Value string }
+type Pair struct {
+	Name, Value string
+	From        string // what the file has instead of a value that stands elsewhere, which may be a secret: "env:KEY"; else ""
+}
+
+// Shown returns the value as people may see it: as the file has it.
+func (p Pair) Shown() string { return cmp.Or(p.From, p.Value) }
 
 // Settings is how a route treats its exchanges. A site's are the defaults of its
 // routes: a route's value replaces the site's, key by key, and its filters come
@@ -208,6 +218,7 @@ type FilterUse struct {
 type Host struct {
 	Kind HostKind
 	Name string // in HostNamed: "example.com" or "example.com:8080"
+	From string // what the file has instead, as in Pair.From
 }
 
 // HostKind is the kind of a Host.
@@ -241,7 +252,11 @@ type Redirect struct {
 	To     string // path or URL; $1, {name}, {path}, {host}, {query} insert captures of the match; "" with a Map
 	Status int    // 301, 302, 303, 307 or 308. Default 308
 	Map    string // absolute path of a file of pairs, which stand for this route in the site's table; "" with a To
+	From   string // what the file has instead of To or Map, as in Pair.From
 }
+
+// Shown returns To or Map as people may see it: as the file has it.
+func (r *Redirect) Shown() string { return cmp.Or(r.From, r.To, r.Map) }
 
 // Respond is a fixed answer.
 type Respond struct {
@@ -328,7 +343,7 @@ type Retry struct {
 // Upstream is a pool of endpoints that do the same.
 type Upstream struct {
 	Place       diag.Place
-	Name        string // that of the file, or the address of an implied one
+	Name        string // that of the file, or the address of an implied one, as the file has it
 	Implied     bool   // made from a target that is an address
 	Endpoints   []Endpoint
 	Balance     Balance
@@ -341,6 +356,7 @@ type Endpoint struct {
 	Place   diag.Place
 	Network string // "tcp" or "unix"
 	Address string // "host:port" or an absolute path
+	From    string // what the file has instead of Address, as in Pair.From
 	Weight  int    // 1 to 1000: its part of the requests. Default 1
 	Backup  bool   // serves only if no other endpoint can
 }

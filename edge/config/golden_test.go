@@ -20,6 +20,7 @@ var world = Options{
 	Dir: "/etc/sluice",
 	Env: func(name string) (string, bool) {
 		v, ok := map[string]string{
+			"BACKEND": "10.0.0.1:80", "BACKUP": "10.0.0.2:80", "ROOT": "/root", "REWRITE": "/r?key=s3cret", "HOST": "origin.test",
 			"HOME": "/home/user", "STATE": "/srv/state", "API_KEY": "key of the environment", "SHORT": "s3cret",
 		}[name]
 		return v, ok

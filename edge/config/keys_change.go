@@ -18,11 +18,13 @@ func (g *grammar) changeKeys() []key[draft] {
 		{"strip", "", prefixForm, "A prefix that is taken off the path before the upstream or function is asked: `strip: /api` asks for `/x` where the client has asked for `/api/x`. A path that does not begin with it stays as it is.",
 			func(d *decoder, v value, r *draft) { r.Strip, r.change.strip = d.strip(v), &v }},
 		{"add-prefix", "", prefixForm, "A prefix that is put before the path, after `strip`.",
-			func(d *decoder, v value, r *draft) { r.AddPrefix, r.change.addPrefix = d.addPrefix(v), &v }},
+			func(d *decoder, v value, r *draft) {
+				r.AddPrefix, r.AddPrefixFrom, r.change.addPrefix = d.addPrefix(v), d.from(v), &v
+			}},
 		{"rewrite", "", anyText("a path; `$1`, `{name}`, `{path}`, `{host}`, `{query}` insert parts of the request"),
 			"The path that the upstream or function is asked for. With a `?` the query stands behind it; without one the client's query stays. It takes the place of the site's `strip` and `add-prefix`, and they that of the site's `rewrite`.",
 			func(d *decoder, v value, r *draft) {
-				r.change.rewrite = &v
+				r.change.rewrite, r.RewriteFrom = &v, d.from(v)
 				if r.Rewrite, _ = d.text(v, "a path"); len(r.Rewrite) > maxRewrite {
 					d.errorf(v, "a rewrite has at most %d bytes", maxRewrite)
 					r.Rewrite = ""
@@ -155,7 +157,7 @@ func (d *decoder) host(v value, to *Host) {
 	if hint := diag.DidYouMean(s, []string{"keep", "upstream"}); hint != "" && !strings.Contains(s, ".") && !d.reference(v) {
 		d.problems.Warnf(d.place(v), "the upstream is asked for a host called %q", s).Hint = hint
 	}
-	*to = Host{Kind: HostNamed, Name: bracketed(name)}
+	*to = Host{Kind: HostNamed, Name: bracketed(name), From: d.from(v)}
 	if port != "" {
 		to.Name += ":" + port
 	}
@@ -179,10 +181,10 @@ func (d *decoder) settleChange(r *draft, inherited change) {
 	case own.rewrite != nil && prefixes:
 		d.errorf(*own.rewrite, "rewrite excludes strip and add-prefix: it is the whole path").Hint = "put the prefix into rewrite, or take rewrite out"
 	case own.rewrite != nil:
-		r.Strip, r.AddPrefix = "", ""
+		r.Strip, r.AddPrefix, r.AddPrefixFrom = "", "", ""
 		r.change.strip, r.change.addPrefix = nil, nil
 	case prefixes:
-		r.Rewrite, r.change.rewrite = "", nil
+		r.Rewrite, r.RewriteFrom, r.change.rewrite = "", "", nil
 	}
 }
 
@@ -198,6 +200,7 @@ func (d *decoder) checkChange(r *draft, inherited change) {
 			}
 		}
 		r.Strip, r.AddPrefix, r.Rewrite = "", "", ""
+		r.AddPrefixFrom, r.RewriteFrom = "", ""
 		return
 	}
 	if _, err := route.New([]route.Entry[struct{}]{{Path: r.Match.Path}}); err != nil {
@@ -345,7 +348,7 @@ func (d *decoder) editFields(v value, request, several bool) []Pair {
 		}
 		for _, item := range d.few(child) {
 			if s, ok := d.fieldValue(item); ok {
-				out = append(out, Pair{name, s})
+				out = append(out, Pair{name, s, d.from(item)})
 			}
 		}
 	})

@@ -104,7 +104,7 @@ func (d *decoder) env(v value) []Pair {
 			return
 		}
 		if s, ok := d.withoutNUL(child); ok {
-			out = append(out, Pair{name, s})
+			out = append(out, Pair{name, s, d.from(child)})
 		}
 	})
 	slices.SortFunc(out, func(a, b Pair) int { return strings.Compare(a.Name, b.Name) })

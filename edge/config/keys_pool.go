@@ -120,7 +120,7 @@ func (d *decoder) address(v value, s string, e *Endpoint) bool {
 			return false
 		}
 	}
-	e.Network, e.Address = network, address
+	e.Network, e.Address, e.From = network, address, d.fromPath(v, s)
 	return true
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/edge/diag"
 	"github.com/sluice-edge/sluice/edge/split"
 )
@@ -77,9 +78,10 @@ func redirectKeys() object[Redirect] {
 	return object[Redirect]{"redirect", "Another place to go to.", []key[Redirect]{
 		{"to", "", anyText("a path or URL with insertions"), "The place.", func(d *decoder, v value, r *Redirect) {
 			r.To, _ = d.text(v, "a path or URL")
+			r.From = d.from(v)
 		}},
 		{"map", "", pathForm, "Instead of `to`, a file of pairs: each line is `PATH TARGET` or `PATH TARGET STATUS`, where PATH is that of a match and TARGET is like `to`; `#` begins a comment. What no line matches goes on to the next route.",
-			func(d *decoder, v value, r *Redirect) { r.Map, _ = d.path(v) }},
+			func(d *decoder, v value, r *Redirect) { r.Map, _ = d.path(v); r.From = d.fromPath(v, v.text) }},
 		{"status", "308", wordNumbers(301, 302, 303, 307, 308), "The status code: 301 and 308 are for good, 302, 303 and 307 for now; 307 and 308 keep the method.",
 			func(d *decoder, v value, r *Redirect) {
 				d.number(v, &r.Status, 301, 308)
@@ -177,14 +179,22 @@ func (d *decoder) target(v value) Target {
 		return Target{}
 	}
 	name := e.Address
-	if e.Network == "unix" {
+	switch {
+	case e.From != "":
+		name = e.From
+	case e.Network == "unix":
 		name = "unix:" + e.Address
 	}
-	if !d.isImplied[name] {
-		if d.isImplied == nil {
-			d.isImplied = make(map[string]bool)
+	// What stands elsewhere may be another address in another file.
+	first, address := name, e.Network+" "+e.Address
+	for n := 2; d.impliedAt[name] != "" && d.impliedAt[name] != address; n++ {
+		name = first + " " + strconv.Itoa(n)
+	}
+	if d.impliedAt[name] == "" {
+		if d.impliedAt == nil {
+			d.impliedAt = make(map[string]string)
 		}
-		d.isImplied[name] = true
+		d.impliedAt[name] = address
 		u := newUpstream(d.place(v), name)
 		u.Implied, u.Endpoints = true, []Endpoint{e}
 		d.implied = append(d.implied, u)
@@ -196,6 +206,7 @@ func (d *decoder) redirect(v value) *Redirect {
 	r := &Redirect{Place: d.place(v), Status: 308}
 	if v.kind != mapping {
 		r.To, _ = d.text(v, "a path or URL")
+		r.From = d.from(v)
 		return r
 	}
 	have := d.grammar.redirect.decode(d, v, r)
@@ -227,20 +238,20 @@ func (d *decoder) respond(v value) *Respond {
 	return r
 }
 
-// framing are the fields of an answer or request that are the engine's to set.
-var framing = []string{"connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+// framing reports whether a field of an answer or request is the engine's to set.
+func framing(name string) bool { return edge.ConnectionField(name) || edge.EqualFold(name, "Trailer") }
 
 // fieldName checks the name of a field that somebody wants to change.
 func (d *decoder) fieldName(v value, name string) bool {
 	lower := strings.ToLower(name)
 	switch {
-	case d.reference(v) && (!isToken(name) || slices.Contains(framing, lower)):
+	case d.reference(v) && (!isToken(name) || framing(name)):
 		d.errorf(v, "%s is no name of a field that can be changed", d.quote(v))
 	case !isToken(name):
 		d.errorf(v, "%q is no name of a field", shorten(name))
 	case lower == "host":
 		d.errorf(v, "the field %s is set by the proxy itself", name).Hint = "which host is asked for says host: keep, upstream or a name"
-	case slices.Contains(framing, lower):
+	case framing(lower):
 		d.errorf(v, "the field %s is set by the proxy itself", name)
 	default:
 		return true
@@ -276,7 +287,7 @@ func (d *decoder) fields(v value) []Pair {
 		}
 		for _, item := range child.list() {
 			if s, ok := d.fieldValue(item); ok {
-				out = append(out, Pair{name, s})
+				out = append(out, Pair{name, s, d.from(item)})
 			}
 		}
 	})

@@ -34,7 +34,7 @@ func (d *decoder) whenHeader(v value) []Pair {
 			d.errorf(k, "%q is no name of a field", shorten(*name))
 		case lower == "host":
 			d.errorf(k, "the host is no condition of a route").Hint = "it is the key of the site"
-		case slices.Contains(framing, lower):
+		case framing(lower):
 			d.errorf(k, "the field %s is about the connection, and no condition of a route", *name)
 		case twice:
 			d.errorf(k, "%s is the field %s, which stands here already", *name, first)
@@ -85,7 +85,7 @@ func (d *decoder) conditions(v value, check func(name *string, k, child value, t
 	var out []Pair
 	d.each(v, func(name string, k, child value) {
 		if s, ok := d.text(child, "a text"); ok && check(&name, k, child, s) {
-			out = append(out, Pair{name, s})
+			out = append(out, Pair{name, s, d.from(child)})
 		}
 	})
 	slices.SortFunc(out, func(a, b Pair) int { return cmp.Compare(a.Name, b.Name) })

@@ -107,6 +107,7 @@ and a longer one
 Unknown keys, names that nothing defines and routes of which neither is more specific are errors, and all of them are
 told at once. Where a list stands, one value may stand alone. A value may stand elsewhere: ` + "`env:NAME`" + ` takes it from the
 environment, ` + "`file:/path`" + ` from a file of at most 1 MiB, without the line ends behind it.
+Since it may be a secret, routes, explain, differences and the history show what stands here instead.
 A relative path starts at the directory of the file that it stands in.
 `
 

@@ -219,25 +219,4 @@ func appendTrailers(b []byte, f *edge.Fields) []byte {
 }
 
 // ours reports whether the field of that name is the engine's to write.
-func ours(name string) bool {
-	is := func(s string) bool { return edge.EqualFold(name, s) }
-	switch len(name) {
-	case 2:
-		return is("te")
-	case 4:
-		return is("host")
-	case 6:
-		return is("expect")
-	case 7:
-		return is("upgrade")
-	case 10:
-		return is("connection") || is("keep-alive")
-	case 14:
-		return is("content-length")
-	case 16:
-		return is("proxy-connection")
-	case 17:
-		return is("transfer-encoding")
-	}
-	return false
-}
+func ours(name string) bool { return edge.ConnectionField(name) || edge.EqualFold(name, "Expect") }

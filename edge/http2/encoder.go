@@ -203,7 +203,7 @@ func appendLower(b []byte, s string) []byte {
 func (e *encoder) fields(b []byte, f *edge.Fields) []byte {
 	for i := range f.Len() {
 		l := f.At(i)
-		if !validName(l.Name) || !validValue(l.Value) || connectionField(l.Name) {
+		if !validName(l.Name) || !validValue(l.Value) || edge.ConnectionField(l.Name) {
 			continue
 		}
 		b = e.field(b, l.Name, l.Value)

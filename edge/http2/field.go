@@ -1,10 +1,6 @@
 package http2
 
-import (
-	"golang.org/x/net/http2/hpack"
-
-	"github.com/sluice-edge/sluice/edge"
-)
+import "golang.org/x/net/http2/hpack"
 
 // static holds the names of HPACK's static table by index (RFC 7541, appendix A),
 // as the decoder knows them; staticNames the first index of each.
@@ -94,25 +90,3 @@ func trimmed(value string) bool {
 }
 
 func space(c byte) bool { return c == ' ' || c == '\t' }
-
-// connectionField reports whether name is of a field that belongs to the
-// connection or frames the message, which a response's Fields may hold by mistake.
-func connectionField(name string) bool {
-	switch len(name) {
-	case 2:
-		return edge.EqualFold(name, "te")
-	case 4:
-		return edge.EqualFold(name, "host")
-	case 7:
-		return edge.EqualFold(name, "upgrade")
-	case 10:
-		return edge.EqualFold(name, "connection") || edge.EqualFold(name, "keep-alive")
-	case 14:
-		return edge.EqualFold(name, "content-length")
-	case 16:
-		return edge.EqualFold(name, "proxy-connection")
-	case 17:
-		return edge.EqualFold(name, "transfer-encoding")
-	}
-	return false
-}

@@ -33,7 +33,7 @@ func versatile(x *edge.Exchange) error {
 		x.Inform(103, &x.Request.Fields)
 	}
 	for n, v := range x.Request.Fields.All() {
-		if !validLowerName(n) || !validValue(v) || connectionField(n) {
+		if !validLowerName(n) || !validValue(v) || edge.ConnectionField(n) {
 			panic(fmt.Sprintf("BUG: field %q: %q", n, v))
 		}
 	}

@@ -7,29 +7,6 @@ import (
 	"github.com/sluice-edge/sluice/edge"
 )
 
-// dropped reports whether a field has no place in a list of fields: framing,
-// hop-by-hop (RFC 9110, section 7.6.1, RFC 9114, section 4.2), and Host.
-func dropped(name string) bool {
-	// The lengths are those of the names.
-	switch len(name) {
-	case 2:
-		return edge.EqualFold(name, "TE")
-	case 4:
-		return edge.EqualFold(name, "Host")
-	case 7:
-		return edge.EqualFold(name, "Upgrade")
-	case 10:
-		return edge.EqualFold(name, "Connection") || edge.EqualFold(name, "Keep-Alive")
-	case 14:
-		return edge.EqualFold(name, "Content-Length")
-	case 16:
-		return edge.EqualFold(name, "Proxy-Connection")
-	case 17:
-		return edge.EqualFold(name, "Transfer-Encoding")
-	}
-	return false
-}
-
 // checkFields reports the first line that must not be written.
 func checkFields(f *edge.Fields) error {
 	for name, value := range f.All() {

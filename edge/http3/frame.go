@@ -190,7 +190,7 @@ func (f *frames) readTrailers(length uint64) error {
 			return &violation{qpackDecompressionFailed, err.Error()}
 		}
 		// RFC 9114, section 4.3: there are no pseudo-header fields in trailers.
-		if !validName(line.Name) || lower(line.Name) != line.Name || !validValue(line.Value) || dropped(line.Name) {
+		if !validName(line.Name) || lower(line.Name) != line.Name || !validValue(line.Value) || edge.ConnectionField(line.Name) {
 			return malformed("trailer field %q", line.Name)
 		}
 		if size += len(line.Name) + len(line.Value) + 32; size > f.limits.HeaderBytes || f.trailers.Len() == f.limits.Fields {

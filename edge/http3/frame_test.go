@@ -60,7 +60,7 @@ func FuzzFrames(f *testing.F) {
 			t.Errorf("%d trailers", trailers.Len())
 		}
 		for name, value := range trailers.All() {
-			if !validName(name) || !validValue(value) || dropped(name) {
+			if !validName(name) || !validValue(value) || edge.ConnectionField(name) {
 				t.Errorf("trailer %q: %q", name, value)
 			}
 		}
@@ -69,12 +69,12 @@ func FuzzFrames(f *testing.F) {
 
 func TestDropped(t *testing.T) {
 	for _, name := range []string{"te", "HOST", "Upgrade", "connection", "keep-alive", "content-length", "Proxy-Connection", "transfer-encoding"} {
-		if !dropped(name) {
+		if !edge.ConnectionField(name) {
 			t.Errorf("%s is kept", name)
 		}
 	}
 	for _, name := range []string{"", "Date", "Trailer", "Cookie", "Hosts", "Content-Type", "Connections"} {
-		if dropped(name) {
+		if edge.ConnectionField(name) {
 			t.Errorf("%s is dropped", name)
 		}
 	}

@@ -59,7 +59,7 @@ func (e *exchange) fields(r *http.Request) error {
 		lines += len(values)
 		if strings.IndexByte(name, '_') >= 0 {
 			e.c.s.dropped.Add(uint64(len(values)))
-		} else if !dropped(name) && !edge.EqualFold(name, "Expect") {
+		} else if !edge.ConnectionField(name) && !edge.EqualFold(name, "Expect") {
 			e.names = append(e.names, name)
 		}
 	}

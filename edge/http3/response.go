@@ -102,7 +102,7 @@ func (e *exchange) encode(status int, length int64, f *edge.Fields) []byte {
 	}
 	if f != nil {
 		for name, value := range f.All() {
-			if !dropped(name) {
+			if !edge.ConnectionField(name) { // RFC 9114, section 4.2
 				e.field(lower(name), trim(value))
 			}
 		}

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -140,25 +141,28 @@ func (r *rule[T]) missing(req *edge.Request) string {
 	for i := range r.header {
 		one := rule[T]{header: r.header[i : i+1]}
 		if c := r.header[i]; !one.hasFields(&req.Fields) {
-			list = append(list, fmt.Sprintf("field %s: %s, the request has %s", c.Name, c.Value, having(slices.Collect(req.Fields.Values(c.Name)))))
+			list = append(list, fmt.Sprintf("field %s: %s, the request has %s", c.Name, c.shown(), having(slices.Collect(req.Fields.Values(c.Name)))))
 		}
 	}
 	for i := range r.query {
 		if c := &r.query[i]; !hasParameter(req.Query, c) {
-			list = append(list, fmt.Sprintf("query %s=%s, the request has %s", c.Name, c.Value, having(parameter(req.Query, c.Name))))
+			list = append(list, fmt.Sprintf("query %s=%s, the request has %s", c.Name, c.shown(), having(parameter(req.Query, c.Name))))
 		}
 	}
 	for _, c := range r.cookie {
 		// What it has instead may be a secret.
 		switch v, ok := req.Fields.Cookie(c.Name); {
 		case !ok:
-			list = append(list, fmt.Sprintf("cookie %s=%s, the request has none", c.Name, c.Value))
+			list = append(list, fmt.Sprintf("cookie %s=%s, the request has none", c.Name, c.shown()))
 		case v != c.Value:
-			list = append(list, fmt.Sprintf("cookie %s=%s, the request has another", c.Name, c.Value))
+			list = append(list, fmt.Sprintf("cookie %s=%s, the request has another", c.Name, c.shown()))
 		}
 	}
 	return "wants " + strings.Join(list, "; ")
 }
+
+// shown returns the value as it is told.
+func (c *Condition) shown() string { return cmp.Or(c.Shown, c.Value) }
 
 // having names the values that a request has.
 func having(values []string) string {

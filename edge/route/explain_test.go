@@ -162,7 +162,7 @@ func randomEntries(r *rand.Rand) []Entry[int] {
 			if r.IntN(4) != 0 {
 				return nil
 			}
-			return []Condition{{"n", strconv.Itoa(r.IntN(2))}}
+			return []Condition{{Name: "n", Value: strconv.Itoa(r.IntN(2))}}
 		}
 		e.Header, e.Query, e.Cookie = condition(), condition(), condition()
 		list = append(list, e)

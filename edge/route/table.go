@@ -35,7 +35,10 @@ type Entry[T any] struct {
 // A field that comes several times matches nothing, since it stands for the
 // list of its values (RFC 9110, section 5.3). Of parameters and cookies the
 // first counts.
-type Condition struct{ Name, Value string }
+type Condition struct {
+	Name, Value string
+	Shown       string // what Explain says instead of a value that is a secret; "" for none
+}
 
 // Problem is what is wrong with an entry, or with two.
 type Problem struct {

@@ -21,11 +21,11 @@ func parse(line string) Entry[string] {
 		case '/':
 			e.Path = word
 		case '?':
-			e.Query = append(e.Query, Condition{name, value})
+			e.Query = append(e.Query, Condition{Name: name, Value: value})
 		case ':':
-			e.Header = append(e.Header, Condition{name, value})
+			e.Header = append(e.Header, Condition{Name: name, Value: value})
 		case '@':
-			e.Cookie = append(e.Cookie, Condition{name, value})
+			e.Cookie = append(e.Cookie, Condition{Name: name, Value: value})
 		default:
 			e.Methods = strings.Split(word, ",")
 		}

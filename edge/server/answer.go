@@ -10,7 +10,8 @@ import (
 type redirect struct {
 	status    int
 	to        route.Template
-	keepQuery bool // the template has no query of its own
+	keepQuery bool   // the template has no query of its own
+	shown     string // what is told instead of the target; "" for nothing
 }
 
 func (r *redirect) answer(x *edge.Exchange, captures *route.Captures) error {
@@ -21,6 +22,13 @@ func (r *redirect) answer(x *edge.Exchange, captures *route.Captures) error {
 	x.Respond(r.status, nil, 0)
 	x.Response.Fields.Add("Location", location)
 	return nil
+}
+
+// conceal takes from the answer, which is only explained, what is not to be told.
+func (r *redirect) conceal(x *edge.Exchange) {
+	if r.shown != "" {
+		x.Response.Fields.Set("Location", r.shown)
+	}
 }
 
 // respond is a fixed answer.

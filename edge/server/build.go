@@ -213,7 +213,7 @@ func (b *builder) mapped(r *Route, c *config.Route, line *route.MapLine) *Route 
 func conditions(pairs []config.Pair) []route.Condition {
 	all := make([]route.Condition, len(pairs))
 	for i, p := range pairs {
-		all[i] = route.Condition{Name: p.Name, Value: p.Value}
+		all[i] = route.Condition{Name: p.Name, Value: p.Value, Shown: p.From}
 	}
 	return all
 }
@@ -269,7 +269,7 @@ func (b *builder) redirect(pattern string, c *config.Redirect) *redirect {
 		b.problems.Errorf(c.Place, "%v", err)
 		return nil
 	}
-	return &redirect{status: c.Status, to: t, keepQuery: !strings.ContainsAny(c.To, "?#") && !strings.Contains(c.To, "{query}")}
+	return &redirect{status: c.Status, to: t, shown: c.From, keepQuery: !strings.ContainsAny(c.To, "?#") && !strings.Contains(c.To, "{query}")}
 }
 
 func (b *builder) compress(c *config.Route) *compress.Stage {
@@ -290,8 +290,21 @@ func (b *builder) arm(name string, to config.Target, at diag.Place) arm {
 		return arm{name: name, function: b.function(to.Function, to.Version, at)}
 	}
 	a := arm{name: name, pool: b.pool(to.Upstream, at), balance: "round-robin"}
-	if u := b.file.Upstream(to.Upstream); u != nil && u.Balance == config.LeastRequests {
+	u := b.file.Upstream(to.Upstream)
+	if u == nil {
+		return a // reported
+	}
+	if u.Balance == config.LeastRequests {
 		a.balance = "least-requests"
+	}
+	for _, e := range u.Endpoints {
+		if e.From == "" {
+			continue
+		}
+		if a.shown == nil {
+			a.shown = make(map[string]string)
+		}
+		a.shown[e.Address] = e.From
 	}
 	return a
 }

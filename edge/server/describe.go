@@ -30,7 +30,7 @@ func whenText(w *config.When) []string {
 		pairs []config.Pair
 	}{{"header", w.Header}, {"query", w.Query}, {"cookie", w.Cookie}} {
 		for _, p := range of.pairs {
-			all = append(all, of.what+" "+p.Name+": "+p.Value)
+			all = append(all, of.what+" "+p.Name+": "+p.Shown())
 		}
 	}
 	return all
@@ -40,9 +40,9 @@ func whenText(w *config.When) []string {
 func targetText(r *config.Route) string {
 	switch {
 	case r.Redirect != nil && r.Redirect.Map != "":
-		return "redirects of " + r.Redirect.Map
+		return "redirects of " + r.Redirect.Shown()
 	case r.Redirect != nil:
-		return fmt.Sprintf("redirect %d to %s", r.Redirect.Status, r.Redirect.To)
+		return fmt.Sprintf("redirect %d to %s", r.Redirect.Status, r.Redirect.Shown())
 	case r.Respond != nil:
 		return fmt.Sprintf("respond %d", r.Respond.Status)
 	case r.Split != nil:

@@ -33,5 +33,16 @@ func (e *edits) apply(f *edge.Fields) {
 	}
 }
 
+// shown returns the edits with what may be told of their values.
+func (e *edits) shown() *edits { return &edits{e.remove, shownPairs(e.set), shownPairs(e.add)} }
+
+func shownPairs(pairs []config.Pair) []config.Pair {
+	all := make([]config.Pair, len(pairs))
+	for i, p := range pairs {
+		all[i] = config.Pair{Name: p.Name, Value: p.Shown()}
+	}
+	return all
+}
+
 // copies holds memory for fields that are changed for the time of a call.
 var copies = sync.Pool{New: func() any { return new(edge.Fields) }}

@@ -48,7 +48,7 @@ func (a *asked) explain(snap *snapshot, offline bool) api.Explanation {
 	if w.e.Answer != nil {
 		// As finish does.
 		if w.taken != nil && w.taken.response != nil {
-			w.taken.response.apply(&x.Response.Fields)
+			w.taken.response.shown().apply(&x.Response.Fields)
 		}
 		w.e.Answer.Location = strings.Clone(x.Response.Fields.Get("Location"))
 	}
@@ -214,10 +214,11 @@ func (w *walk) serve(r *Route, captures *route.Captures) {
 	switch {
 	case r.redirect != nil:
 		r.redirect.answer(x, captures)
+		r.redirect.conceal(x)
 		w.answers("redirect")
 		return
 	case r.respond != nil:
-		r.respond.answer(x)
+		(&respond{r.respond.status, nil, shownPairs(r.respond.fields)}).answer(x)
 		w.answers("respond")
 		return
 	}
@@ -289,13 +290,14 @@ func (w *walk) origin(r *Route) {
 	a := r.arm(x.Record.Arm)
 	if r.toward != nil {
 		if r.toward.fields != nil {
-			r.toward.fields.apply(&x.Request.Fields)
+			r.toward.fields.shown().apply(&x.Request.Fields)
 		}
 		if r.toward.rewrite != nil {
 			if _, err := r.toward.ask(x, a); err != nil {
 				w.fails(err)
 				return
 			}
+			r.toward.conceal(x)
 		}
 	}
 	own := w.destination(a)
@@ -337,6 +339,12 @@ func (w *walk) destination(a *arm) (own string) {
 			own = c.Authority()
 		}
 		d := api.Eligible{Address: c.Address, Usable: true}
+		if shown := a.shown[c.Address]; shown != "" {
+			d.Address = shown
+			if i == 0 {
+				own = shown
+			}
+		}
 		switch {
 		case c.Suspended > 0:
 			d.Usable, d.Why = false, fmt.Sprintf("suspended for %s more: %s", c.Suspended.Round(time.Second), c.Failure)

@@ -211,7 +211,7 @@ func (s *Server) RemoveFilter(name string, dry bool) error {
 		return s.filters.problem(name, err)
 	}
 	if c := change.file.Filter(name); c != nil && c.Wasm == "" {
-		return s.filters.inUse(name)
+		return s.inUse(s.filters, overlay{Kind: "filter", Name: name})
 	}
 	if routes := filterPins(change.file, name); len(routes) > 0 {
 		return s.filters.pinned(name, routes)

@@ -209,7 +209,7 @@ func (s *Server) RemoveFunction(name string, dry bool) error {
 		return s.functions.problem(name, err)
 	}
 	if c := change.file.Function(name); c != nil && c.Wasm == "" {
-		return s.functions.inUse(name)
+		return s.inUse(s.functions, overlay{Kind: "function", Name: name})
 	}
 	if routes := functionPins(change.file, name); len(routes) > 0 {
 		return s.functions.pinned(name, routes)

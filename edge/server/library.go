@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
+	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/osfile"
 	"github.com/sluice-edge/sluice/filters/registry"
 )
@@ -116,9 +117,21 @@ func (l *library) missing(name string, have []string) error {
 	return p
 }
 
-// inUse returns the error of a name whose module cannot go: the file has no other.
-func (l *library) inUse(name string) error {
-	return &api.Problem{Title: "in use", Status: http.StatusConflict, Detail: fmt.Sprintf("the file says wasm: uploaded for the %s %q, which has no module without what was uploaded", l.what, name), Hint: "take it out of the file first"}
+// inUse returns the error of a name whose module cannot go: the configuration has no
+// other. It may have been set by the API as a whole, over a file that does not say so.
+func (s *Server) inUse(l *library, o overlay) error {
+	p := &api.Problem{Title: "in use", Status: http.StatusConflict,
+		Detail: fmt.Sprintf("the file says wasm: uploaded for the %s %q, which has no module without what was uploaded", l.what, o.Name),
+		Hint:   "take it out of the file first"}
+	s.mu.Lock()
+	base := s.base
+	s.mu.Unlock()
+	value, _ := config.Value(base, o.edit())
+	if said, _ := value.(map[string]any); said["wasm"] != "uploaded" {
+		p.Detail = fmt.Sprintf("the configuration that the API has set says wasm: uploaded for the %s %q, which has no module without what was uploaded", l.what, o.Name)
+		p.Hint = "sluice diff shows what the file says; sluice rollback takes the change back"
+	}
+	return p
 }
 
 // pinned returns the error of a name whose versions routes are pinned to: without

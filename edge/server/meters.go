@@ -157,9 +157,6 @@ func (s *Server) count(x *edge.Exchange) {
 	s.meters.all.Count(now, &o)
 	if c := snap.meters[routeName{r.Site, r.Route, ""}]; c != nil {
 		c.Count(now, &o)
-		if r.Route != "" {
-			c.Leave()
-		}
 	}
 	if r.Arm != "" {
 		if c := snap.meters[routeName{r.Site, r.Route, r.Arm}]; c != nil {

@@ -37,7 +37,7 @@ type scripted struct {
 func startScripted(t testing.TB, dir string) edgetest.Proxy {
 	t.Helper()
 	p := &scripted{t: t, dir: dir}
-	for _, name := range []string{"hello", "move", "script", "header-set", "deny", "trap", "spin", "upper-buffered"} {
+	for _, name := range []string{"hello", "answer", "move", "script", "header-set", "deny", "trap", "spin", "upper-buffered"} {
 		if err := os.WriteFile(filepath.Join(dir, name+".wasm"), module(t, name), 0o644); err != nil {
 			t.Fatal(err)
 		}

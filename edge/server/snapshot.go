@@ -85,6 +85,7 @@ type arm struct {
 	pool     *upstream.Pool
 	balance  string // how pool picks
 	function *function
+	shown    map[string]string // what is told of addresses of pool that the file takes from elsewhere
 }
 
 // door is where the engines of a bound address hand their exchanges in.
@@ -154,6 +155,7 @@ func (r *Route) adopt(x *edge.Exchange) error {
 	x.Record.Site, x.Record.Route = r.site.name, r.name
 	x.Record.Unlogged = r.unlogged
 	r.meter.Enter()
+	x.OnEnd(r)
 	x.Limits = r.limits
 	return limitBody(x, r.maxBody)
 }
@@ -190,6 +192,14 @@ func (b *behind) Serve(x *edge.Exchange) error {
 		return r.stored(x)
 	}
 	return to.goOn(x, r, &captures)
+}
+
+// End implements edge.Ender: an exchange that was made one of the route is over. It
+// leaves the meter that it has entered: by now there may be another of that name.
+func (r *Route) End(x *edge.Exchange) {
+	if x.Record.Route == r.name { // and not another's; names are unique in a site
+		r.meter.Leave()
+	}
 }
 
 // goOn serves an exchange that the filters of another route have made this one's.

@@ -1,6 +1,8 @@
 package server
 
 import (
+	"strings"
+
 	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/route"
@@ -13,11 +15,16 @@ type toward struct {
 	rewrite *route.Rewrite         // nil: nothing
 	match   *route.Table[struct{}] // the route's own pattern, where rewrite inserts what it captures
 	fields  *edits                 // nil: none
+	shown   towardShown            // only explain asks for it
 }
+
+// towardShown is what is told instead of what the file takes from elsewhere; "" for
+// nothing.
+type towardShown struct{ prefix, addPrefix, rewrite, host string }
 
 // newToward returns what c changes, or nil if that is nothing.
 func newToward(c *config.Route) (*toward, error) {
-	t := &toward{fields: newEdits(c.Fields.Request)}
+	t := &toward{fields: newEdits(c.Fields.Request), shown: towardShown{strings.TrimSuffix(c.AddPrefix, "/"), c.AddPrefixFrom, c.RewriteFrom, c.Host.From}}
 	if c.RewriteAnswers || c.Strip != "" || c.AddPrefix != "" || c.Rewrite != "" || c.Host.Kind != config.HostKeep {
 		cfg := route.RewriteConfig{Path: c.Match.Path, Strip: c.Strip, AddPrefix: c.AddPrefix, Rewrite: c.Rewrite, HostName: c.Host.Name, KeepAnswers: !c.RewriteAnswers}
 		switch c.Host.Kind {
@@ -70,6 +77,21 @@ func (t *toward) serve(x *edge.Exchange, a *arm, script string) error {
 	err = a.serve(x, script)
 	t.rewrite.Answer(x, &was)
 	return err
+}
+
+// conceal takes from a request that ask has made, and that is only explained, what is
+// not to be told.
+func (t *toward) conceal(x *edge.Exchange) {
+	r := &x.Request
+	if t.shown.host != "" {
+		r.Authority = t.shown.host
+	}
+	switch {
+	case t.shown.rewrite != "":
+		r.Path, r.Query = t.shown.rewrite, ""
+	case t.shown.addPrefix != "":
+		r.Path = x.Concat(t.shown.addPrefix, strings.TrimPrefix(r.Path, t.shown.prefix))
+	}
 }
 
 // ask makes of the request what a is asked.

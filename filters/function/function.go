@@ -29,7 +29,7 @@ type Config struct {
 	Concurrency int           // requests at once; beyond it they wait, for up to Wait; default 100
 	Wait        time.Duration // how long a request waits for its turn, until it is answered with 503; default 1 s
 	HeaderBytes int           // bytes of the response's head; default 64 KiB
-	Body        int64         // bytes of content that are held for an http-wasm guest, of a request or of a response; default 16 MiB. A command's is streamed
+	Body        int64         // bytes of the response that are held for an http-wasm guest that asks for buffer_response; default 16 MiB. All other content is streamed
 
 	LogBytes int              // what it may say in a request; default 64 KiB
 	Log      *slog.Logger     // default: slog's

@@ -118,6 +118,9 @@ func (g *guest) forward() {
 		}
 	case c.eof && c.src != nil:
 		r.Body, r.Length = c.whole(), int64(len(c.kept))
+		if r.Trailers.Len() > 0 {
+			r.Body, r.Length = followed(r.Body, &r.Trailers), -1
+		}
 	case c.read > 0:
 		r.Body = c.whole()
 		if c.lost && r.Length >= 0 {
@@ -145,9 +148,9 @@ func (g *guest) respond() {
 		r.Fields.Add(name, value)
 	}
 	g.setBody(g.responded.written)
-	if e.trailers.Len() > 0 && r.Body != nil {
+	if e.trailers.Len() > 0 && !g.bodiless() {
 		r.Trailers.CopyFrom(&e.trailers)
-		r.Length = -1
+		r.Body, r.Length = followed(r.Body, &r.Trailers), -1
 	}
 }
 
@@ -193,10 +196,7 @@ func (g *guest) deliver() {
 		r.Body = c.whole()
 	}
 	if c.eof && r.Trailers.Len() > 0 && !g.bodiless() {
-		r.Length = -1
-		if r.Body == nil {
-			r.Body = edge.Content(nil)
-		}
+		r.Body, r.Length = followed(r.Body, &r.Trailers), -1
 	}
 	g.untunnel(c.replaced)
 }

@@ -48,6 +48,12 @@ type trailing struct {
 	done     bool
 }
 
+// followed returns content that trailers follow. Its bytes are not told, though all of
+// them may be at hand: what is sent at once has no trailers.
+func followed(b edge.Body, trailers *edge.Fields) edge.Body {
+	return &trailing{body: b, trailers: trailers}
+}
+
 func (t *trailing) Read(p []byte) (n int, err error) {
 	err = io.EOF
 	if t.body != nil {

@@ -37,7 +37,7 @@ func (g *guest) current(k kind) *edge.Fields {
 	x := g.exchange()
 	switch k {
 	case requestFields:
-		return &x.Request.Fields
+		return &g.asked().Fields
 	case responseFields:
 		if g.phase == inRequest {
 			return &g.early.fields
@@ -46,6 +46,9 @@ func (g *guest) current(k kind) *edge.Fields {
 	case requestTrailers:
 		if g.features&trailers == 0 {
 			return nil
+		}
+		if g.call != nil {
+			return g.call.requestTrailers()
 		}
 		c := &g.requested
 		if g.phase == inRequest && g.features&bufferRequest != 0 {
@@ -116,15 +119,17 @@ func (g *guest) values(k kind, name string) []string {
 // synthetic returns the values of a field that guests expect and that an
 // exchange has elsewhere.
 func (g *guest) synthetic(k kind, name string) []string {
-	x := g.exchange()
+	x, r := g.exchange(), g.asked()
 	switch {
 	case k == requestFields && edge.EqualFold(name, "host"):
-		if x.Request.Authority == "" {
+		if r.Authority == "" {
 			return nil
 		}
-		return []string{x.Request.Authority}
+		return []string{r.Authority}
 	case k == requestFields && edge.EqualFold(name, "content-length"):
-		return contentLength(x.Request.Length)
+		return contentLength(r.Length)
+	case k == responseFields && g.call != nil && edge.EqualFold(name, "content-length"):
+		return contentLength(g.call.length)
 	case k == responseFields && g.phase == inResponse && edge.EqualFold(name, "content-length"):
 		return contentLength(x.Response.Length)
 	}
@@ -149,6 +154,11 @@ func (g *guest) edit(k kind, e edit) {
 		}
 	case responseFields:
 		g.answering("a response field")
+		g.unsettled("a response field")
+		if g.call != nil && edge.EqualFold(e.name, "content-length") {
+			g.call.announce(e)
+			return
+		}
 	case requestTrailers:
 		g.changing("a request trailer")
 		g.wantTrailers()

@@ -1,9 +1,11 @@
-// Package httpwasm runs guests of the http-wasm HTTP handler ABI as filters.
+// Package httpwasm runs guests of the http-wasm HTTP handler ABI as filters, and as
+// functions.
 //
 // Every exchange gets a fresh instance, from before handle_request until
 // handle_response has returned. Buffering is lazy: the feature buffer_request or
 // buffer_response allows a guest to change what it could not change otherwise,
-// and content is held only as far as the guest reads it.
+// and content is held only as far as the guest reads it. Content of functions
+// streams both ways: see package stream.
 package httpwasm
 
 import (
@@ -44,7 +46,7 @@ type Config struct {
 	InFlight int64         // bytes of memory of all instances at once; beyond it requests wait, for up to Timeout; default 512 MiB
 	Timeout  time.Duration // of the guest's running time in a call; default 50 ms
 	Start    time.Duration // of its running time until a fresh instance is initialised; default 1 s
-	Body     int64         // bytes of content held for it, of a request or of a response, read or written; default 1 MiB
+	Body     int64         // bytes of content held for it, of a request or of a response, read or written; default 1 MiB. A function's is streamed, unless it asks for buffer_response
 	Fields   int64         // bytes of fields that it may set in an exchange; default 64 KiB
 	OnError  Policy        // default Deny; a function's is Deny
 
@@ -120,6 +122,7 @@ func newGuests(m *wasm.Module, cfg Config, as role) (*Filter, error) {
 		Env:    cfg.Env,
 		State:  g,
 		Output: func(in *wasm.Instance, p []byte) { in.State.(*guest).print(p) },
+		Sleep:  func(in *wasm.Instance) { in.State.(*guest).sleep() },
 	})
 	g.flush()
 	if _, ok := errors.AsType[*wasm.Failure](err); ok && g.said != "" {
@@ -247,7 +250,7 @@ func (g *guest) denial(err error, op string) error {
 		e.Kind = edge.ConnectionLimitReached
 	case w.Cause == wasm.Exhausted || w.Cause == wasm.Closed:
 		e.Status = 503
-	case w.Cause == wasm.Oversized && g.phase == inRequest:
+	case w.Cause == wasm.Oversized && g.phase == inRequest && g.f.role == asFilter:
 		e.Status = 413
 	case w.Cause == wasm.Oversized:
 		e.Status = 502

@@ -5,12 +5,17 @@ import (
 
 	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/filters/journal"
+	"github.com/sluice-edge/sluice/filters/stream"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
 // Function is an [edge.Handler] that a guest implements: one that answers every
 // request in handle_request. There is no next handler, so handle_response is never
 // called.
+//
+// The guest reads the request's content as it comes, as much at a time as is at
+// hand, and what it writes is sent meanwhile. So status and fields can be changed
+// until content has been sent: the feature buffer_response makes that the end.
 type Function struct{ guests *Filter }
 
 // NewFunction makes a function of a module, as New makes a filter.
@@ -35,21 +40,25 @@ func LoadFunction(ctx context.Context, e *wasm.Engine, binary []byte, cfg Config
 
 // Serve implements [edge.Handler].
 func (f *Function) Serve(x *edge.Exchange) error {
-	f.guests.calls.Add(1)
-	g := &guest{f: f.guests, x: x, features: f.guests.features, head: x.Request.Method == "HEAD"}
-	x.Record.Function = edge.FilterRun{Name: f.guests.cfg.Name, Version: f.guests.cfg.Version}
-	defer g.end()
-
-	verdict, err := g.request()
-	if err == nil && verdict.next {
-		err = &wasm.Failure{Cause: wasm.Misused, Op: "call handle_request",
-			Err: wasm.Trap("it does not answer, but wants the next handler, of which a function has none")}
+	guests := f.guests
+	guests.calls.Add(1)
+	x.Record.Function = edge.FilterRun{Name: guests.cfg.Name, Version: guests.cfg.Version}
+	c := newCall(guests, x)
+	op := "function " + guests.cfg.Name
+	if err := c.start(); err != nil {
+		c.end()
+		if x.Cancelled() != nil {
+			return stream.Gone(x, op)
+		}
+		return c.failure(err)
 	}
-	if err != nil {
-		g.skips(err) // never: it counts and logs
-		return g.denial(err, "handle request")
+	if c.features&bufferResponse != 0 {
+		c.stream.Hold(guests.cfg.Body)
 	}
-	g.respond()
+	if err := c.stream.Start(x, c.in, c, op); err != nil {
+		return err
+	}
+	c.respond()
 	return nil
 }
 

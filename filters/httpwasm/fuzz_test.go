@@ -42,13 +42,12 @@ func FuzzHostCalls(f *testing.F) {
 		defer x.End()
 		g := &guest{f: filter, x: x}
 		x.Record.Filters = append(x.Record.Filters, edge.FilterRun{})
-		in, err := filter.pool.Get(g, nil)
-		if err != nil {
+		if err := g.start(); err != nil {
 			t.Fatal(err)
 		}
-		g.in, g.phase, g.features = in, inRequest, features(calls[0])&allFeatures
+		g.features = features(calls[0]) & allFeatures
 		g.requested.src = x.Request.Body
-		copy(in.Read(0, 64), "x-a\x00value\x00/path?query\x00example.org\x00")
+		copy(g.in.Read(0, 64), "x-a\x00value\x00/path?query\x00example.org\x00")
 		defer g.end()
 		calls = calls[1:]
 		half := len(calls) / 21 / 2

@@ -1,6 +1,7 @@
 package httpwasm
 
 import (
+	"context"
 	"time"
 
 	"github.com/sluice-edge/sluice/edge"
@@ -30,6 +31,8 @@ const (
 type guest struct {
 	f        *Filter
 	x        *edge.Exchange // nil in the trial that New makes
+	req      *edge.Request  // as the guest sees it
+	call     *call          // nil: it is a filter
 	in       *wasm.Instance
 	phase    phase
 	features features
@@ -75,17 +78,30 @@ type verdict struct {
 	ctx  uint32
 }
 
-// request makes the instance and runs handle_request.
-func (g *guest) request() (verdict, error) {
-	x := g.x
+// start makes the instance.
+func (g *guest) start() error {
 	begun := time.Now()
-	in, err := g.f.pool.Get(g, x.Context)
+	in, err := g.f.pool.Get(g, g.wait)
 	if err != nil {
 		g.took(time.Since(begun))
+		return err
+	}
+	g.in, g.req, g.phase = in, &g.x.Request, inRequest
+	return nil
+}
+
+// wait is called before an instance is waited for.
+func (g *guest) wait() context.Context {
+	g.x.Block()
+	return g.x.Context()
+}
+
+// request makes the instance and runs handle_request.
+func (g *guest) request() (verdict, error) {
+	if err := g.start(); err != nil {
 		return verdict{}, err
 	}
-	g.in = in
-	g.phase = inRequest
+	x := g.x
 	g.requested.src = x.Request.Body
 	if g.f.cfg.OnError == Skip {
 		r := &x.Request
@@ -94,8 +110,13 @@ func (g *guest) request() (verdict, error) {
 		o.fields.CopyFrom(&r.Fields)
 		o.trailers.CopyFrom(&r.Trailers)
 	}
+	return g.handle()
+}
+
+// handle runs handle_request.
+func (g *guest) handle() (verdict, error) {
 	var stack [1]uint64
-	if err := in.Call("handle_request", stack[:]); err != nil {
+	if err := g.in.Call("handle_request", stack[:]); err != nil {
 		return verdict{}, err
 	}
 	switch v := stack[0]; uint32(v) {
@@ -174,6 +195,17 @@ func (g *guest) record() *edge.FilterRun {
 		return &g.x.Record.Function
 	}
 	return &g.x.Record.Filters[g.run]
+}
+
+// sleep is called before the guest sleeps.
+func (g *guest) sleep() {
+	switch {
+	case g.phase == starting:
+	case g.call != nil:
+		g.call.stream.Sleep()
+	default:
+		g.x.Block()
+	}
 }
 
 // end releases the instance.

@@ -27,13 +27,22 @@ func (g *guest) exchange() *edge.Exchange {
 	return g.x
 }
 
-// changing returns the exchange for a change to the request.
-func (g *guest) changing(what string) *edge.Exchange {
-	x := g.exchange()
+// asked returns the request, as the guest sees it.
+func (g *guest) asked() *edge.Request {
+	g.exchange()
+	return g.req
+}
+
+// changing returns the request for a change.
+func (g *guest) changing(what string) *edge.Request {
+	g.exchange()
 	if g.phase != inRequest {
 		panic(wasm.Trap("%s cannot be changed after the next handler", what))
 	}
-	return x
+	if g.call != nil {
+		g.call.own() // nobody else is to see it
+	}
+	return g.req
 }
 
 // answering returns the exchange for a change to the response.
@@ -48,17 +57,24 @@ func (g *guest) answering(what string) *edge.Exchange {
 	return x
 }
 
+// unsettled makes sure that the head of a function's response is still to come.
+func (g *guest) unsettled(what string) {
+	if g.call != nil && g.call.stream.Settled() {
+		panic(wasm.Trap("%s cannot be changed any more: content has been sent (the feature buffer_response keeps it until all is done)", what))
+	}
+}
+
 func (g *guest) setMethod(v string) {
-	x := g.changing("the method")
+	r := g.changing("the method")
 	if !isToken(v) { // RFC 9110, section 9.1
 		panic(wasm.Trap("%q is not a method", v))
 	}
 	g.charge(len(v))
-	x.Request.Method = v
+	r.Method = v
 }
 
 func (g *guest) uri() string {
-	r := &g.exchange().Request
+	r := g.asked()
 	path := r.Path
 	if path == "" {
 		path = "/"
@@ -70,7 +86,7 @@ func (g *guest) uri() string {
 }
 
 func (g *guest) setURI(v string) {
-	x := g.changing("the URI")
+	r := g.changing("the URI")
 	if v == "" {
 		v = "/"
 	}
@@ -80,16 +96,16 @@ func (g *guest) setURI(v string) {
 		panic(wasm.Trap("%q is not an encoded path and query", v))
 	}
 	g.charge(len(v))
-	x.Request.Path, x.Request.Query = path, query
+	r.Path, r.Query = path, query
 }
 
 func (g *guest) setHost(v string) {
-	x := g.changing("the host")
+	r := g.changing("the host")
 	// RFC 3986, section 3.2.2: no delimiter of another part of a URI.
 	if v == "" || strings.ContainsFunc(v, func(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune(`/?#@\<>"`, c) }) {
 		panic(wasm.Trap("%q is not a host", v))
 	}
-	x.Request.Authority = v
+	r.Authority = v
 }
 
 func (g *guest) source() string {
@@ -115,6 +131,7 @@ func (g *guest) status() int {
 
 func (g *guest) setStatus(code uint32) {
 	x := g.answering("the status")
+	g.unsettled("the status")
 	if code < 200 || code > 999 {
 		panic(wasm.Trap("%d is not the status of a final response", int32(code)))
 	}
@@ -138,6 +155,9 @@ func (g *guest) readBody(k kind, ptr, n uint32) uint64 {
 	case requestFields:
 		if g.phase == inResponse {
 			return last // it has gone on
+		}
+		if g.call != nil {
+			return g.call.read(p)
 		}
 		c := &g.requested
 		read := c.fill(g.in, p, g.features&bufferRequest != 0, g.f.cfg.Body, &x.Request.Trailers)
@@ -167,9 +187,15 @@ func (g *guest) writeBody(k kind, p []byte) {
 	switch k {
 	case requestFields:
 		g.changing("the request's content")
-		g.requested.write(p, g.f.cfg.Body)
+		if g.call == nil { // a function's request goes nowhere
+			g.requested.write(p, g.f.cfg.Body)
+		}
 	case responseFields:
 		g.answering("the response's content")
+		if g.call != nil {
+			g.call.write(p)
+			return
+		}
 		g.responded.write(p, g.f.cfg.Body)
 	default:
 		panic(wasm.Trap("%d is no kind of content", k))

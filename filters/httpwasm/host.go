@@ -43,11 +43,11 @@ var host = func() *wasm.Host {
 		fn("log", p(i32, i32, i32), nil, func(g *guest, s []uint64) { g.log(int32(s[0]), uint32(s[1]), uint32(s[2])) }),
 		fn("log_enabled", p(i32), p(i32), func(g *guest, s []uint64) { s[0] = uint64(g.logEnabled(int32(s[0]))) }),
 
-		get("get_method", func(g *guest) string { return g.exchange().Request.Method }),
+		get("get_method", func(g *guest) string { return g.asked().Method }),
 		set("set_method", (*guest).setMethod),
 		get("get_uri", (*guest).uri),
 		set("set_uri", (*guest).setURI),
-		get("get_protocol_version", func(g *guest) string { return g.exchange().Request.Proto }),
+		get("get_protocol_version", func(g *guest) string { return g.asked().Proto }),
 		get("get_source_addr", (*guest).source),
 
 		fn("get_header_names", p(i32, i32, i32), p(i64), func(g *guest, s []uint64) {
@@ -106,6 +106,9 @@ func (g *guest) enable(f features) features {
 	if g.phase == inResponse {
 		// What has been done without them cannot be done again.
 		f &^= bufferRequest | bufferResponse
+	}
+	if f&bufferResponse != 0 && g.phase == inRequest && g.call != nil && !g.call.stream.Hold(g.f.cfg.Body) {
+		f &^= bufferResponse
 	}
 	g.features |= f
 	return g.features

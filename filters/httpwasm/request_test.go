@@ -274,6 +274,43 @@ func TestTrailers(t *testing.T) {
 	}
 }
 
+// Trailers go on with content that is all at hand: its length is not told, nor are its
+// bytes, since what is sent at once has none.
+func TestTrailersOfHeldContent(t *testing.T) {
+	f := load(t, "peek", Config{})
+	o := &origin{answer: func(x *edge.Exchange) error {
+		if edge.Bytes(x.Request.Body) != nil {
+			t.Error("the request's content can be sent at once")
+		}
+		x.Respond(200, nil, -1)
+		x.Response.Body = &streamed{pieces: []string{"hi"}, end: func() { x.Response.Trailers.Set("A", "b") }}
+		return nil
+	}}
+	x := request("POST", "/", nil, -1)
+	x.Request.Body = &streamed{pieces: []string{"up"}, end: func() { x.Request.Trailers.Set("C", "d") }}
+	run(t, f, x, o)
+	if o.body != "up" || o.length != -1 || o.trailers.Get("C") != "d" {
+		t.Errorf("the origin got %q of %d bytes, trailers %v", o.body, o.length, o.trailers)
+	}
+	r := &x.Response
+	if whole := edge.Bytes(r.Body); whole != nil || responseBody(t, x) != "hi" || r.Length != -1 || r.Trailers.Get("A") != "b" {
+		t.Errorf("the client got %q of %d bytes, trailers %v", whole, r.Length, r.Trailers)
+	}
+	x.End()
+
+	// A guest that answers by itself.
+	f = load(t, "answer", Config{})
+	for letters, want := range map[string]string{"Tor": "ok", "Tr": ""} {
+		x = request("GET", "/?"+letters, nil, 0)
+		run(t, f, x, o)
+		r := &x.Response
+		if edge.Bytes(r.Body) != nil || responseBody(t, x) != want || r.Length != -1 || r.Trailers.Get("X-Sum") != "42" {
+			t.Errorf("%s: the client got %d bytes, trailers %v", letters, r.Length, r.Trailers)
+		}
+		x.End()
+	}
+}
+
 func TestTunnel(t *testing.T) {
 	tunnel := func(edge.Stream) error { return nil }
 	o := &origin{answer: func(x *edge.Exchange) error {

@@ -1,51 +1,32 @@
 package wasi
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"log/slog"
-	"sync/atomic"
-	"time"
 
 	"github.com/sluice-edge/sluice/edge"
-	"github.com/sluice-edge/sluice/edge/bufpool"
 	"github.com/sluice-edge/sluice/filters/journal"
+	"github.com/sluice-edge/sluice/filters/stream"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
-// call is one request's run of the command, and the response's body.
-//
-// The command runs as a coroutine of who serves the exchange: within Serve until
-// there is something to hand on, and within Read from then on. So nothing runs at
-// the same time, but for Close and Abort, which stop the guest and touch nothing
-// else.
+// call is one request's run of the command.
 type call struct {
 	f      *Function
 	x      *edge.Exchange
 	script string
 	in     *wasm.Instance
-	next   func() (struct{}, bool)
-	stop   func()
-	yield  func(struct{}) bool
-	closed atomic.Bool // nobody wants what follows
+	stream stream.Run
 
 	env    wasm.Environ
 	made   bool // env is
 	errors journal.Writer
-	stdin  stdin
 
-	partial []byte    // of the head, as long as that is not complete
-	head    *head     // nil until it is complete
-	buf     []byte    // content that has not been handed on
-	ready   []byte    // content that has been handed on, and not been read
-	written int64     // bytes of content
-	handed  bool      // the response has been handed on: not all of it is at hand
-	last    time.Time // when something was handed on; at first, when the head was complete
-
-	ended bool  // the command has
-	err   error // what the body ends with, or Serve; valid once ended
+	partial []byte // of the head, as long as that is not complete
+	head    *head  // nil until it is complete
 }
 
 // ServeAt answers x as a function whose path is script: "/hello" for one that
@@ -55,33 +36,30 @@ func (f *Function) ServeAt(x *edge.Exchange, script string) error {
 	f.calls.Add(1)
 	x.Record.Function = edge.FilterRun{Name: f.cfg.Name, Version: f.cfg.Version}
 	c := &call{f: f, x: x, script: script}
-	c.stdin.start(&x.Request)
 	c.errors = journal.Writer{Journal: f.cfg.Journal, Message: "function says", Version: f.cfg.Version,
 		ID: x.Record.ID, Limit: f.cfg.LogBytes}
 	in, err := f.pool.Get(c, c.wait)
 	if err != nil {
 		if x.Cancelled() != nil {
-			return c.gone()
+			return stream.Gone(x, "function "+f.cfg.Name)
 		}
 		return c.failure(err)
 	}
 	c.in = in
-	c.next, c.stop = iter.Pull(c.run)
-	x.OnEnd(c)
-	x.OnCancel(c)
-	x.Block() // it may compute for long
-	c.next()
-	if c.err != nil {
-		return c.err
+	if err := c.stream.Start(x, in, c, "function "+f.cfg.Name); err != nil {
+		return err
 	}
-	c.respond()
+	c.stream.Respond()
+	for _, f := range c.head.fields {
+		x.Response.Fields.Add(f.Name, f.Value)
+	}
 	return nil
 }
 
 // running returns what a command runs for.
 func running(in *wasm.Instance) *call {
 	c, ok := in.State.(*call)
-	if !ok || c.yield == nil {
+	if !ok || !c.stream.Running() {
 		panic(wasm.Trap("the module's start section uses WASI, before _start"))
 	}
 	return c
@@ -93,24 +71,16 @@ func (c *call) wait() context.Context {
 	return c.x.Context()
 }
 
-// run runs the command, as a coroutine.
-func (c *call) run(yield func(struct{}) bool) {
-	c.yield = yield
-	err := c.in.Run()
-	c.x.OffCancel(c)
+// Call implements [stream.Guest].
+func (c *call) Call() error { return c.in.Run() }
+
+// Ended implements [stream.Guest].
+func (c *call) Ended(err error) error {
 	took := c.in.Took()
 	c.in.Close()
 	c.f.took.Add(int64(took))
 	c.x.Record.Function.Took = took
 	c.errors.Flush()
-	c.err = c.outcome(err)
-	c.ready, c.ended = c.buf, true
-}
-
-var errStopped = errors.New("nobody wants the rest of the response")
-
-// outcome returns what the exchange makes of how the command has ended.
-func (c *call) outcome(err error) error {
 	failure, ok := errors.AsType[*wasm.Failure](err)
 	switch {
 	case err == nil:
@@ -118,24 +88,20 @@ func (c *call) outcome(err error) error {
 			return c.failure(&wasm.Failure{Cause: wasm.Misused, Op: "read the output", Err: problem})
 		}
 		return nil
-	case err == errStopped || ok && failure.Cause == wasm.Stopped:
-		return c.gone()
 	case !ok:
-		return err // of the request's content
-	case failure.Cause == wasm.Exited && c.head != nil && c.head.length == c.written:
+		return err // of the request's content, or of a client that has gone
+	case failure.Cause == wasm.Exited && c.head != nil && c.head.length == c.stream.Written():
 		c.failure(err) // but the response is whole by its own account
 		return nil
 	}
 	return c.failure(err)
 }
 
-func (c *call) gone() error {
-	cause := c.x.Cancelled()
-	if cause == nil {
-		cause = errStopped
-	}
-	return &edge.Error{Kind: edge.ClientGone, Op: "function " + c.f.cfg.Name, Err: cause}
-}
+// Head implements [stream.Guest].
+func (c *call) Head() (status int, length int64) { return c.head.status, c.head.length }
+
+// Leave implements [stream.Guest].
+func (c *call) Leave() { c.environ() }
 
 // failure counts and logs a failure of the function, and returns the exchange's
 // error for it.
@@ -159,47 +125,61 @@ func (c *call) failure(err error) error {
 	return e
 }
 
-// respond makes the response: all of it if the command has ended, and what is to
-// come as a body that runs the command otherwise.
-func (c *call) respond() {
-	h, x := c.head, c.x
-	var body edge.Body
-	length := h.length
-	switch {
-	case x.Request.Method == "HEAD":
-		if length < 0 && c.ended && c.written > 0 {
-			length = c.written
+// write takes what the command writes to standard output.
+func (c *call) write(p []byte) {
+	if c.head == nil {
+		if p = c.writeHead(p); c.head == nil {
+			return
 		}
-	case c.bodiless():
-		length = max(length, 0)
-	case !c.ended:
-		body = c
-	case len(c.ready) > 0:
-		body, length = c, int64(len(c.ready))
-	default:
-		length = 0
+		c.stream.Begin()
 	}
-	x.Respond(h.status, body, length)
-	for _, f := range h.fields {
-		x.Response.Fields.Add(f.Name, f.Value)
-	}
+	c.stream.Write(p)
 }
 
-// bodiless reports whether the response has no content, whatever is written (RFC
-// 9110, section 6.4.1).
-func (c *call) bodiless() bool {
-	return c.x.Request.Method == "HEAD" || c.head.status == 204 || c.head.status == 304
-}
-
-// End implements [edge.Ender]: a command that still runs is stopped.
-func (c *call) End(*edge.Exchange) {
-	if !c.ended {
-		c.Close()
-		c.stop()
+// writeHead takes what is written before the head is complete, and returns what
+// of it is content.
+func (c *call) writeHead(p []byte) []byte {
+	limit := c.f.cfg.HeaderBytes
+	all, from := p, 0
+	if len(c.partial) > 0 {
+		from = len(c.partial)
+		c.partial = append(c.partial, p[:min(len(p), limit+1-from)]...)
+		all = c.partial
 	}
-	bufpool.Put(c.buf)
-	c.buf, c.ready = nil, nil
+	end := endOfHead(all[:min(len(all), limit)], from)
+	switch {
+	case end >= 0:
+		h, err := parseHead(all[:end], true)
+		if err != nil {
+			panic(wasm.Fail(wasm.Misused, err))
+		}
+		c.head, c.partial = h, nil
+		return p[end-from:]
+	case len(all) > limit:
+		lines := all[:limit]
+		if end := bytes.LastIndexByte(lines, '\n'); end >= 0 {
+			lines = lines[:end]
+		}
+		if _, err := parseHead(lines, false); err != nil {
+			panic(wasm.Fail(wasm.Misused, err))
+		}
+		panic(wasm.Trap("the head has more than %d bytes", limit))
+	case from == 0:
+		c.partial = append(c.partial, p...)
+	}
+	return nil
 }
 
-// Abort implements [edge.Aborter].
-func (c *call) Abort() { c.in.Stop() }
+// incomplete says what is missing of the output of a command that has ended.
+func (c *call) incomplete() error {
+	switch {
+	case c.head == nil && len(c.partial) == 0:
+		return errors.New("there is none")
+	case c.head == nil:
+		if _, err := parseHead(c.partial, false); err != nil {
+			return err
+		}
+		return errors.New("the head does not end with a blank line")
+	}
+	return c.stream.Missing()
+}

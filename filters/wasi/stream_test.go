@@ -74,6 +74,7 @@ func TestHandedOn(t *testing.T) {
 func TestPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := load(t, "script", Config{})
+		const pace = 10 * time.Millisecond
 		for _, c := range []struct {
 			took  time.Duration
 			first string

@@ -6,11 +6,7 @@
 // writes to standard output is a head and the content behind it. Standard error
 // goes to a journal.
 //
-// Content is handed on when there are 32 KiB of it, when the command waits, and
-// when 10 ms have passed since the last time. What a command has written when it
-// ends, and has not been handed on, is a response whose length is known, or an
-// error in place of it: nothing that a command that failed has written is passed
-// off as whole.
+// Content streams both ways: see package stream.
 package wasi
 
 import (
@@ -117,11 +113,11 @@ func New(m *wasm.Module, cfg Config) (*Function, error) {
 		Args: append([]string{cfg.Name}, cfg.Args...),
 		Command: &wasm.Command{
 			Environ: func(in *wasm.Instance) *wasm.Environ { return running(in).environ() },
-			Input:   func(in *wasm.Instance, p []byte) int { return running(in).read(p) },
+			Input:   func(in *wasm.Instance, p []byte) int { return running(in).stream.Input(p) },
 			Output:  func(in *wasm.Instance, p []byte) { running(in).write(p) },
 			Errors:  func(in *wasm.Instance, p []byte) { running(in).errors.Write(p) },
 		},
-		Sleep: func(in *wasm.Instance) { running(in).sleep() },
+		Sleep: func(in *wasm.Instance) { running(in).stream.Sleep() },
 	})
 	if _, ok := errors.AsType[*wasm.Failure](err); ok {
 		return nil, fmt.Errorf("cannot be started: %w", err)

@@ -111,8 +111,9 @@ SLUICE_IMPORT(add_header_value) void sluice_add_field(uint32_t kind, const char 
 SLUICE_IMPORT(remove_header) void sluice_remove_field(uint32_t kind, const char *name, uint32_t name_length);
 
 // Reads content on from where the last call ended, and fills buf unless the
-// content ends before. The high half of what is returned is 1 if it has, the low
-// half how many bytes were read. limit must not be 0.
+// content ends before; in a function it returns what is at hand. The high half of
+// what is returned is 1 if it has ended, the low half how many bytes were read.
+// limit must not be 0.
 SLUICE_IMPORT(read_body) uint64_t sluice_read_body(uint32_t kind, void *buf, uint32_t limit);
 
 // Writes content. The first call replaces all that was there, others append.

@@ -61,6 +61,7 @@ type module struct {
 	labels  []label  // of the function that is scanned
 	calls   []uint32 // of all functions one after the other: what is called, and past functions what type
 	loops   []bool   // of all functions: whether something is called in them
+	widest  int      // most values that a block or call has, of the function that is scanned
 	carried int64
 	locals  int64
 	uses    usage

@@ -72,6 +72,7 @@ func (m *module) scan(r *reader, f *function) {
 	m.labels = append(m.labels[:0], label{op: opBlock, arity: len(m.types[f.typ].results)})
 	var i instruction
 	n := int64(0)
+	m.widest = 0
 	for len(m.labels) > 0 && r.err == nil {
 		r.next(&i)
 		n++
@@ -206,6 +207,7 @@ func (m *module) branch(r *reader, depth uint32) {
 
 func (m *module) carry(r *reader, typ uint32) {
 	t := &m.types[typ]
+	m.widest = max(m.widest, len(t.params)+len(t.results))
 	m.spend(r, len(t.params)+len(t.results))
 }
 
@@ -215,12 +217,14 @@ func (m *module) spend(r *reader, values int) {
 	}
 }
 
-// frame estimates the bytes of native stack that a call of f takes.
+// frame estimates the bytes of native stack that a call of f takes: of compilers'
+// output the runtime's compiler takes half of that in the middle, and twice that at
+// most. It keeps what is live during a call there, and passes operands there.
 func (m *module) frame(f *function, instructions int64) int64 {
-	return frameBase + frameLocal*int64(f.locals) + instructions
+	return frameBase + frameValue*(int64(f.locals)+int64(len(m.types[f.typ].results))+int64(m.widest)) + instructions
 }
 
 const (
 	frameBase  = 64
-	frameLocal = 8
+	frameValue = 8
 )

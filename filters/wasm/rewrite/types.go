@@ -91,7 +91,7 @@ func (k Kind) String() string {
 // Memory is a module's memory, also if it is imported.
 type Memory struct {
 	Minimum int64 // bytes; 0 without a memory
-	Maximum int64 // bytes that it may grow to by its own account; -1: no bound
+	Maximum int64 // bytes that it may grow to by its own account; -1: no bound; 0 without a memory
 }
 
 // Global is a mutable global of a module.

@@ -5,8 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	guests "github.com/sluice-edge/sluice/wasm-testdata"
 )
 
 // TestCorpusValidity looks at all modules of the specification's tests: each that
@@ -35,15 +33,6 @@ func TestCorpusValidity(t *testing.T) {
 		}
 	}
 	t.Logf("%d valid modules, %d others", counts[0], counts[1])
-}
-
-// TestGuests rewrites the guests that other tests run.
-func TestGuests(t *testing.T) {
-	for _, name := range guests.Names(t) {
-		if m := checkValidity(t, name, guests.Read(t, name), Options{}); m == nil && name != "table-huge" {
-			t.Errorf("%s is refused", name)
-		}
-	}
 }
 
 // evil are modules that are not valid, and would be if what is added were theirs.
