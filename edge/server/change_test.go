@@ -46,6 +46,7 @@ upstreams:
   two: "$TWO"
 filters:
   f: { wasm: f.wasm, config: $CONFIG, timeout: 10s } # of the clock: tests run on busy machines
+  g: { wasm: uploaded, timeout: 10s }
 `
 
 // While the configuration is loaded again and again and modules are uploaded, no

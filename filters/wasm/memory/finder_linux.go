@@ -103,7 +103,7 @@ func (f *finder) scan(fd int, memory []byte, at int) (found []region, next int, 
 		categoryInverted:  pageIsFile,
 		categoryMask:      pageIsFile,
 		categoryAnyOfMask: pageIsPresent | pageIsSwapped,
-		returnMask:        pageIsPresent,
+		returnMask:        pageIsFile, // the same of all that are found: neighbours are one region
 	}
 	for {
 		n, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), pagemapScan, uintptr(unsafe.Pointer(&f.arg)))

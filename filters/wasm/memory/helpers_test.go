@@ -2,6 +2,7 @@ package memory
 
 import (
 	"bytes"
+	"os"
 	"testing"
 )
 
@@ -50,10 +51,14 @@ func newImage(t testing.TB, s *System, content []byte) *Image {
 // pattern returns content of so many bytes in which a half of the pages is zero.
 func pattern(n int) []byte {
 	b := make([]byte, n)
-	for i := range b {
-		if i/4096%2 == 0 {
-			b[i] = byte(i>>12) ^ byte(i*7) | 1
-		}
+	page := os.Getpagesize()
+	noise := make([]byte, page)
+	for i := range noise {
+		noise[i] = byte(i*7 + i>>8)
+	}
+	for at := 0; at < n; at += 2 * page {
+		copy(b[at:], noise)
+		b[at] = byte(at>>16) | 1
 	}
 	return b
 }

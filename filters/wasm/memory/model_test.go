@@ -69,10 +69,9 @@ func (m *model) step() {
 	case op < 5 && len(m.want) > 0: // write
 		at := m.next(len(m.want))
 		n := min(1+m.next(3*4096), len(m.want)-at)
-		v := byte(m.next(256))
-		for i := at; i < at+n; i++ {
-			m.g.b[i], m.want[i] = v+byte(i), v+byte(i)
-		}
+		noise := pattern(PageSize)[m.next(PageSize-n):]
+		copy(m.g.b[at:at+n], noise)
+		copy(m.want[at:at+n], noise)
 	case op == 5: // grow
 		delta := m.next(5)
 		previous, ok := m.g.grow(uint32(delta))
@@ -99,8 +98,8 @@ func (m *model) step() {
 	case op == 8: // read, without a look at the result
 		m.g.same(m.t, m.want)
 	case op == 9: // write all
-		for i := range m.want {
-			m.g.b[i], m.want[i] = byte(i>>8)+7, byte(i>>8)+7
+		for at := 0; at < len(m.want); at += 64 {
+			m.g.b[at], m.want[at] = byte(at>>8)+7, byte(at>>8)+7
 		}
 	default:
 		if _, err := m.g.Reset(); err != nil {

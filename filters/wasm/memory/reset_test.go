@@ -172,4 +172,3 @@ func TestResetAllocatesNothing(t *testing.T) {
 		}
 	})
 }
-

@@ -174,9 +174,10 @@ func (s *System) Mapped() bool { return s.mapped }
 // Reason says why the method is that, for logs and status.
 func (s *System) Reason() string { return s.reason }
 
-// Failures returns how often the method has failed since Open, and how the last
-// time. Memories were reset nevertheless, by dropping all that was private, which
-// costs more.
+// Failures returns how often the kernel has refused since Open what memories need,
+// and what it was the last time. Memories whose pages could not be found were reset
+// nevertheless, by dropping all that was private, which costs more; those that
+// could not grow told the guest so.
 func (s *System) Failures() (n int64, last error) {
 	if p := s.last.Load(); p != nil {
 		last = *p

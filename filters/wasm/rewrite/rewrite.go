@@ -11,12 +11,15 @@
 //     guest calls the import [ImportModule].[ImportTick] with it, and goes on with
 //     what that returns. There the host accounts for time, lets the scheduler and
 //     the garbage collector in, and may panic to end the guest. Between two checks
-//     are at most [MaxRun] instructions, on any way, of each function that returns.
+//     on any way through a function are at most [MaxRun] instructions, and each
+//     function that it calls begins with one.
 //   - Depth, an i64: what is left of the stack, in bytes by a rough estimate.
 //     Functions that may be called while they run take their frame off it, and give
 //     it back. Where it falls below zero they trap, and leave it there: so the host
 //     knows what the trap was. It is whole again after each call that has not
 //     trapped; after a trap the host restores it, as it does with other globals.
+//     Calls of the host are not followed: a guest that the host calls back has a
+//     stack of its own, and how often it may do so is the host's to bound.
 //
 // Mutable globals are exported so that a host can restore them, the start function
 // is exported instead of being started, and data is taken out, so that a host
@@ -56,7 +59,7 @@ const Reserved = "__sluice"
 const (
 	ImportModule = Reserved            // the module from which the import is
 	ImportTick   = "tick"              // (i64) -> i64: takes what slice is, below zero, and returns the next
-	SliceExport  = Reserved + "_slice" // global, i64: units that may be used until the next tick; 0 at first
+	SliceExport  = Reserved + "_slice" // global, i64: units that may be used until the next tick; 0 at first; a loop that runs does not see it set
 	DepthExport  = Reserved + "_depth" // global, i64: bytes of stack left; [Options.Stack] at first
 	StartExport  = Reserved + "_start" // function: what was the start function; see [Module.Start]
 )
