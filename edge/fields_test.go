@@ -152,7 +152,7 @@ func TestConnectionField(t *testing.T) {
 			t.Errorf("%q is one", name)
 		}
 	}
-	if n := testing.AllocsPerRun(100, func() { ConnectionField("Proxy-Connection") }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { _ = ConnectionField("Proxy-Connection") }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -76,7 +76,7 @@ func TestSDK(t *testing.T) {
 // TestConfigure refuses a module that refuses its configuration.
 func TestConfigure(t *testing.T) {
 	var out bytes.Buffer
-	e := wasm.NewEngine(wasm.Config{})
+	e := wasm.NewEngine(wasm.Config{Time: 10 * time.Minute}) // under -race
 	defer e.Close()
 	_, err := Load(context.Background(), e, guests.Build(t, everything), Config{Start: 30 * time.Second,
 		Log: slog.New(slog.NewTextHandler(&out, nil))})

@@ -1,8 +1,8 @@
 // Package httpwasm runs guests of the http-wasm HTTP handler ABI as filters, and as
 // functions.
 //
-// Every exchange gets a fresh instance, from before handle_request until
-// handle_response has returned. Buffering is lazy: the feature buffer_request or
+// Every exchange gets an instance as its initialisation has left it, from before
+// handle_request until handle_response has returned. Buffering is lazy: the feature buffer_request or
 // buffer_response allows a guest to change what it could not change otherwise,
 // and content is held only as far as the guest reads it. Content of functions
 // streams both ways: see package stream.
@@ -45,7 +45,7 @@ type Config struct {
 	Memory   int64         // bytes that one instance's memory may have; default 32 MiB
 	InFlight int64         // bytes of memory of all instances at once; beyond it requests wait, for up to Timeout; default 512 MiB
 	Timeout  time.Duration // of the guest's running time in a call; default 50 ms
-	Start    time.Duration // of its running time until a fresh instance is initialised; default 1 s
+	Start    time.Duration // of its running time until an instance is initialised; default 1 s
 	Body     int64         // bytes of content held for it, of a request or of a response, read or written; default 1 MiB. A function's is streamed, unless it asks for buffer_response
 	Fields   int64         // bytes of fields that it may set in an exchange; default 64 KiB
 	OnError  Policy        // default Deny; a function's is Deny

@@ -7,7 +7,7 @@ import (
 	guests "github.com/sluice-edge/sluice/wasm-testdata"
 )
 
-// BenchmarkFunction is what a request costs, with a fresh instance each time.
+// BenchmarkFunction is what a request costs, with an instance that is put back each time.
 func BenchmarkFunction(b *testing.B) {
 	f := func(name string, binary []byte, query string) {
 		b.Run(name, func(b *testing.B) {

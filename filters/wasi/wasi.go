@@ -1,10 +1,10 @@
 // Package wasi runs WASI preview 1 commands as functions: handlers that answer
 // requests in the way of CGI (RFC 3875).
 //
-// Each request gets a fresh instance, in which _start runs once. The request's
-// head is in the environment, its content on standard input, and what the command
-// writes to standard output is a head and the content behind it. Standard error
-// goes to a journal.
+// Each request gets an instance in which nothing has run before, for one run of
+// _start. The request's head is in the environment, its content on standard input,
+// and what the command writes to standard output is a head and the content behind
+// it. Standard error goes to a journal.
 //
 // Content streams both ways: see package stream.
 package wasi

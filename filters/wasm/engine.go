@@ -35,7 +35,7 @@ type Config struct {
 	Time     time.Duration // until a module is compiled, waiting for others included; default 30 s
 	Parallel int           // modules that are compiled at once; default: half of the processors, at least 1
 	Tables   uint32        // entries that the tables of one instance may have together, of 8 bytes each; default 131072
-	Stack    int64         // bytes of stack that a guest's calls may use, estimated; default 1 MiB
+	Stack    int64         // bytes of stack that a guest's calls may use, estimated; default 8 MiB
 	Reset    memory.Method // how instances are put back to their beginning; default: what works best
 }
 

@@ -132,7 +132,9 @@ func (b *sandbox) export(name string) api.Function {
 
 // unwind gives up what a call has left on the stack that has not returned.
 func (b *sandbox) unwind() {
-	b.called = nil // they keep the stacks that they have grown
+	if int64(b.depth.Get()) < 0 {
+		b.called = nil // functions keep the stacks that they have grown
+	}
 	b.depth.Set(b.stack)
 }
 
