@@ -166,7 +166,7 @@ func (s *story) filters(all []api.FilterRun) {
 		case f.State == api.FilterMissing && f.OnError == "skip":
 			said = "nothing was uploaded for it: it is skipped"
 		case f.State == api.FilterMissing:
-			said = "nothing was uploaded for it: every request is denied"
+			said = "nothing was uploaded for it: what gets here is denied"
 		case f.Pinned:
 			said = "the route names this version; " + said
 		case f.State == api.FilterOffline:

@@ -88,7 +88,9 @@ func TestHandedOn(t *testing.T) {
 	check("es1o", "", -1, "ok")                                             // but a head
 	check("c", "one|two", -1, "one", "two", "")                             // before it waits for more
 	check("do", "one|two", 2, "ok")
-	check("D1C", "one|two", 2, "ne") // a read returns what is at hand
+	check("boM1s1o", "", 4+64<<10, "ok"+zeros+"ok") // all of it, with buffer_response
+	check("os1bo", "", -1, "ok", "lateok")          // too late to ask for it, and so it says
+	check("D1C", "one|two", 2, "ne")                // a read returns what is at hand
 	check("L40960w40", "", 40<<10, strings.Repeat(line, 32), strings.Repeat(line, 8))
 }
 
@@ -136,7 +138,6 @@ func TestLateHead(t *testing.T) {
 	check("GET", "oS404h", 404, 2, "yes")
 	check("GET", "w31S503h", 503, 31<<10, "yes")
 	check("GET", "bw99S404h", 404, 99<<10, "yes")
-	check("GET", "ows1bo", 200, -1, "") // too late to ask for it: "late" is what it says
 	check("GET", "bos1s1oh", 200, 4, "yes")
 	check("GET", "bS204oS200o", 200, 4, "")
 	check("GET", "bM1S304", 304, 0, "")
@@ -150,9 +151,13 @@ func TestLateHead(t *testing.T) {
 
 // What has been handed on in part ends with an error, never as if it were whole.
 func TestCut(t *testing.T) {
-	f := answers(t, Config{Timeout: 100 * time.Millisecond, Body: 100 << 10})
+	patient, short := answers(t, Config{}), answers(t, Config{Timeout: 100 * time.Millisecond})
 	check := func(letters string, n int, cause wasm.Cause, text string) {
 		t.Helper()
+		f := patient
+		if cause == wasm.TimedOut {
+			f = short
+		}
 		before := f.Stats().Failures[cause]
 		x := row("GET", letters, nil)
 		defer x.End()
@@ -183,9 +188,13 @@ func TestCut(t *testing.T) {
 
 // What fails before anything has been handed on is an error in its place.
 func TestFailsAtOnce(t *testing.T) {
-	f := answers(t, Config{Timeout: 100 * time.Millisecond, Body: 100 << 10})
+	patient, short := answers(t, Config{Body: 100 << 10}), answers(t, Config{Timeout: 100 * time.Millisecond})
 	check := func(letters string, status int, cause wasm.Cause, text string) {
 		t.Helper()
+		f := patient
+		if cause == wasm.TimedOut {
+			f = short
+		}
 		before := f.Stats().Failures[cause]
 		x := row("GET", letters, nil)
 		defer x.End()
