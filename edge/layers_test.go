@@ -58,6 +58,7 @@ var layers = map[string]int{
 	"filters/httpwasm": 4,
 	"filters/wasi":     4,
 
+	"filters":          5,
 	"filters/function": 5,
 
 	"edge/config":              6,

@@ -7,8 +7,8 @@ import (
 	"github.com/sluice-edge/sluice/edge/admin/api"
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/osfile"
+	"github.com/sluice-edge/sluice/filters"
 	fn "github.com/sluice-edge/sluice/filters/function"
-	"github.com/sluice-edge/sluice/filters/httpwasm"
 	"github.com/sluice-edge/sluice/filters/registry"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
@@ -21,7 +21,7 @@ type ready func(name string, v registry.Version) (p pending, live int, err error
 type compile func(ctx context.Context, binary []byte) (*wasm.Module, error)
 
 func (s *Server) compileFilter(ctx context.Context, binary []byte) (*wasm.Module, error) {
-	return httpwasm.Compile(ctx, s.wasm, binary)
+	return filters.Compile(ctx, s.wasm, binary)
 }
 
 func (s *Server) compileFunction(ctx context.Context, binary []byte) (*wasm.Module, error) {

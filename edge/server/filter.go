@@ -5,7 +5,8 @@ import (
 
 	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/edge/config"
-	"github.com/sluice-edge/sluice/filters/httpwasm"
+	"github.com/sluice-edge/sluice/filters"
+	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
 // filter is a filter by its name: whichever version of its module is current, or
@@ -18,12 +19,12 @@ type filter struct {
 	name   string
 	pin    int // version; 0: the current one
 	config *config.Filter
-	live   *slot[*httpwasm.Filter]
+	live   *slot[*filters.Filter]
 }
 
 func newFilter(c *config.Filter, pin int) *filter {
-	f := &filter{name: c.Name, pin: pin, config: c, live: new(slot[*httpwasm.Filter])}
-	runtime.AddCleanup(f, func(s *slot[*httpwasm.Filter]) { s.deploy(nil) }, f.live)
+	f := &filter{name: c.Name, pin: pin, config: c, live: new(slot[*filters.Filter])}
+	runtime.AddCleanup(f, func(s *slot[*filters.Filter]) { s.deploy(nil) }, f.live)
 	return f
 }
 
@@ -46,10 +47,10 @@ func (f *filter) missing() error {
 }
 
 // filterConfig returns how version number of a filter's module is to run.
-func (s *Server) filterConfig(c *config.Filter, number int) httpwasm.Config {
-	cfg := httpwasm.Config{Name: c.Name, Version: number, Config: c.Config, Memory: c.Memory, Timeout: c.Timeout, Body: c.Body, Log: s.log}
+func (s *Server) filterConfig(c *config.Filter, number int) filters.Config {
+	cfg := filters.Config{Name: c.Name, Version: number, Config: c.Config, Memory: c.Memory, Timeout: c.Timeout, Body: c.Body, Log: s.log}
 	if c.OnError == config.Skip {
-		cfg.OnError = httpwasm.Skip
+		cfg.OnError = wasm.Skip
 	}
 	return cfg
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/sluice-edge/sluice/edge/admin/api"
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/diag"
-	"github.com/sluice-edge/sluice/filters/httpwasm"
+	"github.com/sluice-edge/sluice/filters"
 	"github.com/sluice-edge/sluice/filters/registry"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
@@ -45,8 +45,9 @@ func (b *builder) newFilter(c *config.Filter, pin int) (*filter, error) {
 	current, err := b.s.filters.uploaded(c.Name, pin)
 	if pin == 0 && c.Wasm != "" {
 		current, err = b.s.filters.seed(c.Name, c.Wasm, func(binary []byte) (string, error) {
-			m, err = b.s.checkFilter(context.Background(), binary, c)
-			return httpWasm, err
+			var abi string
+			m, abi, err = b.s.checkFilter(context.Background(), binary, c)
+			return abi, err
 		})
 	}
 	if err != nil {
@@ -72,36 +73,33 @@ func (b *builder) newFilter(c *config.Filter, pin int) (*filter, error) {
 	return f, nil
 }
 
-// httpWasm is the name of the ABI of filters.
-const httpWasm = "http-wasm"
-
 // checkFilter compiles a module and makes an instance of it, with what the filter
-// allows it. Who gets the module closes it.
-func (s *Server) checkFilter(ctx context.Context, binary []byte, c *config.Filter) (*wasm.Module, error) {
-	m, err := httpwasm.Compile(ctx, s.wasm, binary)
+// allows it, and returns the name of its ABI. Who gets the module closes it.
+func (s *Server) checkFilter(ctx context.Context, binary []byte, c *config.Filter) (*wasm.Module, string, error) {
+	m, err := filters.Compile(ctx, s.wasm, binary)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	f, err := httpwasm.New(m, s.filterConfig(c, 0))
+	f, err := filters.New(m, s.filterConfig(c, 0))
 	if err != nil {
 		m.Close()
-		return nil, err
+		return nil, "", err
 	}
-	f.Close()
-	return m, nil
+	defer f.Close()
+	return m, string(f.ABI()), nil
 }
 
 // loadFilter loads a version of a filter's module.
-func (s *Server) loadFilter(c *config.Filter, v registry.Version) (*version[*httpwasm.Filter], error) {
+func (s *Server) loadFilter(c *config.Filter, v registry.Version) (*version[*filters.Filter], error) {
 	binary, err := s.filters.Load(v.Digest)
 	if err != nil {
 		return nil, err
 	}
-	f, err := httpwasm.Load(context.Background(), s.wasm, binary, s.filterConfig(c, v.Number))
+	f, err := filters.Load(context.Background(), s.wasm, binary, s.filterConfig(c, v.Number))
 	if err != nil {
 		return nil, err
 	}
-	return &version[*httpwasm.Filter]{number: v.Number, digest: v.Digest, guest: f}, nil
+	return &version[*filters.Filter]{number: v.Number, digest: v.Digest, guest: f}, nil
 }
 
 // PushFilter stores a module as a version of the named filter, once it has been
@@ -118,6 +116,7 @@ func (s *Server) PushFilter(ctx context.Context, name string, module io.Reader, 
 		c = &config.Filter{Name: name} // of no route; checked with the defaults
 	}
 	var m *wasm.Module // kept until it is deployed, so that it is compiled once
+	var abi string
 	var took time.Duration
 	defer func() {
 		if m != nil {
@@ -127,16 +126,16 @@ func (s *Server) PushFilter(ctx context.Context, name string, module io.Reader, 
 	check := func(binary []byte) (string, error) {
 		start := time.Now()
 		var err error
-		m, err = s.checkFilter(ctx, binary, c)
+		m, abi, err = s.checkFilter(ctx, binary, c)
 		took = time.Since(start)
-		return httpWasm, err
+		return abi, err
 	}
 	up, err := s.filters.Receive(name, module, check)
 	if err != nil {
 		return v, false, s.filters.problem(name, err)
 	}
 	defer func() { err = errors.Join(err, up.Close()) }()
-	stored, live := registry.Version{ABI: httpWasm}, 0
+	stored, live := registry.Version{ABI: abi}, 0
 	if !use.DryRun {
 		p, err := s.putToUse(s.filters, name, up, "filter "+name+" pushed", to, s.readyFilter)
 		if err != nil {
@@ -232,11 +231,11 @@ func (s *Server) RemoveFilter(name string, dry bool) error {
 		return nil
 	}
 	check := func(binary []byte) (string, error) {
-		m, err := s.checkFilter(context.Background(), binary, c)
+		m, abi, err := s.checkFilter(context.Background(), binary, c)
 		if err == nil {
 			m.Close()
 		}
-		return httpWasm, err
+		return abi, err
 	}
 	v, err := s.filters.seed(name, c.Wasm, check)
 	if err != nil {

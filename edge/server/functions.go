@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-edge/sluice/edge/admin/api"
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/diag"
+	"github.com/sluice-edge/sluice/filters"
 	fn "github.com/sluice-edge/sluice/filters/function"
 	"github.com/sluice-edge/sluice/filters/journal"
 	"github.com/sluice-edge/sluice/filters/registry"
@@ -93,7 +94,7 @@ func (s *Server) checkFunction(ctx context.Context, binary []byte, c *config.Fun
 	}
 	defer f.Close()
 	if f.Kind() == fn.HTTPWasm {
-		return m, httpWasm, nil
+		return m, string(filters.HTTPWasm), nil
 	}
 	return m, "wasi", nil
 }

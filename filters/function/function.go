@@ -80,15 +80,6 @@ type Function struct {
 	journal *journal.Journal
 }
 
-// Stats is what a function has done so far, and holds now.
-type Stats struct {
-	Calls     uint64              // requests
-	Failures  [wasm.Causes]uint64 // by cause; a cause is a label by its String
-	Took      time.Duration       // of guests' own time
-	Instances int                 // now: requests that are being answered
-	Bytes     int64               // memory that instances hold now
-}
-
 // New makes a function of a module that Compile has returned, of which it keeps a
 // reference of its own. It makes one instance, to see that it can be started.
 func New(m *wasm.Module, cfg Config) (*Function, error) {
@@ -157,10 +148,9 @@ func (f *Function) Close() {
 }
 
 // Stats returns the function's counters.
-func (f *Function) Stats() Stats {
+func (f *Function) Stats() wasm.Stats {
 	if f.kind == Command {
-		return Stats(f.command.Stats())
+		return f.command.Stats()
 	}
-	s := f.guest.Stats()
-	return Stats{Calls: s.Calls, Failures: s.Failures, Took: s.Took, Instances: s.Instances, Bytes: s.Bytes}
+	return f.guest.Stats()
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
@@ -29,9 +28,6 @@ func Compile(ctx context.Context, e *wasm.Engine, binary []byte) (*wasm.Module, 
 // check says everything that keeps m from being a guest.
 func check(m *wasm.Module) error {
 	all := []error{m.Missing()}
-	if other := otherABI(&m.Info); other != "" {
-		all = append(all, errors.New(other))
-	}
 	for _, want := range []wasm.Export{
 		{Name: "memory", Kind: wasm.KindMemory},
 		{Name: "handle_request", Kind: wasm.KindFunc, Type: "() -> i64"},
@@ -48,23 +44,4 @@ func check(m *wasm.Module) error {
 		}
 	}
 	return errors.Join(all...)
-}
-
-// otherABI says what else a module is, if it is no guest of this ABI at all.
-func otherABI(i *wasm.Info) string {
-	if i.ImportsFrom(hostName) {
-		return ""
-	}
-	if _, ok := i.Export("handle_request"); ok {
-		return ""
-	}
-	for _, e := range i.Exports {
-		if strings.HasPrefix(e.Name, "proxy_abi_version_") {
-			return "is a proxy-wasm module, which cannot be run yet"
-		}
-	}
-	if _, ok := i.Export("_start"); ok {
-		return "is a WASI command, not an http-wasm filter"
-	}
-	return "is of no known ABI: an http-wasm filter imports from \"http_handler\" and exports \"handle_request\""
 }

@@ -21,21 +21,6 @@ import (
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
-// Policy is what becomes of an exchange whose filter fails.
-type Policy uint8
-
-// The policies.
-const (
-	// Deny answers with an error.
-	Deny Policy = iota
-
-	// Skip goes on as if the filter were not there: with the request as it came
-	// when handle_request fails, with the response as it came when handle_response
-	// does. It falls back on Deny when the guest has consumed content that was not
-	// buffered.
-	Skip
-)
-
 // Config is a filter's configuration.
 type Config struct {
 	Name    string
@@ -48,7 +33,7 @@ type Config struct {
 	Start    time.Duration // of its running time until an instance is initialised; default 1 s
 	Body     int64         // bytes of content held for it, of a request or of a response, read or written; default 1 MiB. A function's is streamed, unless it asks for buffer_response
 	Fields   int64         // bytes of fields that it may set in an exchange; default 64 KiB
-	OnError  Policy        // default Deny; a function's is Deny
+	OnError  wasm.Policy   // default wasm.Deny, as a function's is. With wasm.Skip it goes on with the request as it came when handle_request fails, with the response as it came when handle_response does
 
 	Env       []string      // NAME=value, for guests that import environ_get of WASI; default none
 	Instances int           // exchanges at once; beyond it they wait, for up to Wait; default: as many as InFlight has room for
@@ -154,19 +139,9 @@ func (f *Filter) Journal() *journal.Journal { return f.cfg.Journal }
 // last exchange has left it.
 func (f *Filter) Close() { f.pool.Close() }
 
-// Stats is what a filter has done so far, and holds now.
-type Stats struct {
-	Calls     uint64              // exchanges
-	Skipped   uint64              // exchanges that went on without it, because it had failed
-	Failures  [wasm.Causes]uint64 // by cause
-	Took      time.Duration       // in guests, instances' initialisation included
-	Instances int                 // now
-	Bytes     int64               // memory that instances hold now
-}
-
 // Stats returns the filter's counters.
-func (f *Filter) Stats() Stats {
-	s := Stats{
+func (f *Filter) Stats() wasm.Stats {
+	s := wasm.Stats{
 		Calls:     f.calls.Load(),
 		Skipped:   f.skipped.Load(),
 		Took:      time.Duration(f.took.Load()),
@@ -227,7 +202,7 @@ func (g *guest) skips(err error) bool {
 	f := g.f
 	f.failures[w.Cause].Add(1)
 	g.record().Failed = true
-	skip := f.cfg.OnError == Skip && !g.lossy()
+	skip := f.cfg.OnError == wasm.Skip && !g.lossy()
 	if skip {
 		f.skipped.Add(1)
 	}

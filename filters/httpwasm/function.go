@@ -20,7 +20,7 @@ type Function struct{ guests *Filter }
 
 // NewFunction makes a function of a module, as New makes a filter.
 func NewFunction(m *wasm.Module, cfg Config) (*Function, error) {
-	cfg.OnError = Deny
+	cfg.OnError = wasm.Deny
 	f, err := newGuests(m, cfg, asFunction)
 	if err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func (f *Function) Serve(x *edge.Exchange) error {
 func (f *Function) Close() { f.guests.Close() }
 
 // Stats returns the function's counters.
-func (f *Function) Stats() Stats { return f.guests.Stats() }
+func (f *Function) Stats() wasm.Stats { return f.guests.Stats() }
 
 // Journal returns what takes what the guest logs.
 func (f *Function) Journal() *journal.Journal { return f.guests.Journal() }

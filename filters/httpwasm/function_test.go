@@ -55,7 +55,7 @@ func TestFunction(t *testing.T) {
 func TestFunctionFails(t *testing.T) {
 	check := func(guest string, status int, cause wasm.Cause, text string) {
 		t.Helper()
-		f := loadFunction(t, guest, Config{Timeout: 100 * time.Millisecond, OnError: Skip})
+		f := loadFunction(t, guest, Config{Timeout: 100 * time.Millisecond, OnError: wasm.Skip})
 		x := request("GET", "/", nil, 0)
 		defer x.End()
 		err := f.Serve(x)

@@ -103,7 +103,7 @@ func (g *guest) request() (verdict, error) {
 	}
 	x := g.x
 	g.requested.src = x.Request.Body
-	if g.f.cfg.OnError == Skip {
+	if g.f.cfg.OnError == wasm.Skip {
 		r := &x.Request
 		o := &g.request0
 		o.method, o.authority, o.path, o.query, o.length = r.Method, r.Authority, r.Path, r.Query, r.Length
@@ -136,7 +136,7 @@ func (g *guest) response(ctx uint32, failed bool) error {
 	g.merge()
 	g.phase = inResponse
 	g.responded.src = r.Body
-	if g.f.cfg.OnError == Skip {
+	if g.f.cfg.OnError == wasm.Skip {
 		o := &g.response0
 		o.status, o.length, o.tunnel = r.Status, r.Length, r.Tunnel
 		o.fields.CopyFrom(&r.Fields)

@@ -81,7 +81,7 @@ func TestBounded(t *testing.T) {
 
 func TestSkip(t *testing.T) {
 	// handle_request fails: the request goes on as it came.
-	f := load(t, "half-done", Config{OnError: Skip})
+	f := load(t, "half-done", Config{OnError: wasm.Skip})
 	o := &origin{}
 	x := request("POST", "/a?b", &streamed{pieces: []string{"con", "tent"}}, 7, "X-A", "a")
 	run(t, f, x, o)
@@ -98,7 +98,7 @@ func TestSkip(t *testing.T) {
 	x.End()
 
 	// handle_response fails: the response goes on as it came.
-	f = load(t, "trap-response", Config{OnError: Skip})
+	f = load(t, "trap-response", Config{OnError: wasm.Skip})
 	x = request("GET", "/", nil, 0)
 	run(t, f, x, o)
 	if got := responseBody(t, x); got != "hello from origin" || x.Response.Fields.Has("x-half") {
@@ -107,7 +107,7 @@ func TestSkip(t *testing.T) {
 	x.End()
 
 	// What has been read and not kept cannot be restored.
-	f = load(t, "swallow", Config{OnError: Skip})
+	f = load(t, "swallow", Config{OnError: wasm.Skip})
 	x = request("POST", "/", &streamed{pieces: []string{"trap"}}, 4)
 	if err := f.Filter(x, o); edge.AsError(err).Kind != edge.FilterFailed {
 		t.Errorf("error is %v", err)
@@ -135,7 +135,7 @@ func TestRefused(t *testing.T) {
 	f("text", []byte("#!/bin/sh\n"), "not a valid WebAssembly module")
 	f("nothing", nil, "not a valid WebAssembly module")
 	f("a component", []byte("\x00asm\x0d\x00\x01\x00"), "not a valid WebAssembly module")
-	f("unknown-abi", guests.Read(t, "unknown-abi"), "is of no known ABI",
+	f("unknown-abi", guests.Read(t, "unknown-abi"),
 		`does not export memory "memory"`, `does not export function "handle_request"`, `does not export function "handle_response"`)
 	f("missing-import", guests.Read(t, "missing-import"),
 		`imports function "env"."foo", which nothing provides`,

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
 func run(t *testing.T, f *Filter, x *edge.Exchange, o *origin) {
@@ -134,7 +135,7 @@ func TestContentLimit(t *testing.T) {
 	x.End()
 
 	// With the policy Skip both go on whole.
-	f = load(t, "upper-buffered", Config{Body: 100, OnError: Skip})
+	f = load(t, "upper-buffered", Config{Body: 100, OnError: wasm.Skip})
 	o.calls = 0
 	x = request("POST", "/", body(), -1)
 	run(t, f, x, o)
@@ -191,7 +192,7 @@ func (g *gated) Close() error { return nil }
 func TestContentFails(t *testing.T) {
 	// What the client does wrong is not the filter's failure.
 	gone := &edge.Error{Kind: edge.RequestError, Op: "read the request"}
-	for _, policy := range []Policy{Deny, Skip} {
+	for _, policy := range []wasm.Policy{wasm.Deny, wasm.Skip} {
 		f := load(t, "upper-buffered", Config{OnError: policy})
 		x := request("POST", "/", &streamed{pieces: []string{"abc"}, err: gone}, -1)
 		if err := f.Filter(x, &origin{}); err != error(gone) {
@@ -208,7 +209,7 @@ func TestContentFails(t *testing.T) {
 			t.Errorf("response: %v", err)
 		}
 		x.End()
-		if s := f.Stats(); s.Skipped != 0 || s.Failures != (Stats{}.Failures) {
+		if s := f.Stats(); s.Skipped != 0 || s.Failures != (wasm.Stats{}.Failures) {
 			t.Errorf("stats are %+v", s)
 		}
 	}

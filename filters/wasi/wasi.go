@@ -146,18 +146,9 @@ func (f *Function) Close() { f.pool.Close() }
 // Journal returns what takes the command's standard error.
 func (f *Function) Journal() *journal.Journal { return f.cfg.Journal }
 
-// Stats is what a function has done so far, and holds now.
-type Stats struct {
-	Calls     uint64              // requests
-	Failures  [wasm.Causes]uint64 // by cause; what is no valid response is Misused
-	Took      time.Duration       // of commands' own time
-	Instances int                 // now: requests that are being answered
-	Bytes     int64               // memory that instances hold now
-}
-
 // Stats returns the function's counters.
-func (f *Function) Stats() Stats {
-	s := Stats{
+func (f *Function) Stats() wasm.Stats {
+	s := wasm.Stats{
 		Calls:     f.calls.Load(),
 		Took:      time.Duration(f.took.Load()),
 		Instances: f.pool.Instances(),

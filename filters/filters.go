@@ -1,0 +1,100 @@
+// Package filters makes filters of modules that users have brought, of whichever
+// ABI they are: package httpwasm runs those of the http-wasm HTTP handler ABI.
+package filters
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/filters/httpwasm"
+	"github.com/sluice-edge/sluice/filters/journal"
+	"github.com/sluice-edge/sluice/filters/wasm"
+)
+
+// Config is a filter's configuration. What is zero is as the ABI's package has it.
+type Config struct {
+	Name    string
+	Version int    // of the module
+	Config  []byte // for the guest
+
+	Memory   int64         // bytes that one instance's memory may have
+	InFlight int64         // bytes of memory of all instances at once; beyond it requests wait, for up to Timeout
+	Timeout  time.Duration // of the guest's running time in a call
+	Start    time.Duration // of its running time until an instance is initialised
+	Body     int64         // bytes of content held for it
+	Fields   int64         // bytes of fields that it may set in an exchange
+	OnError  wasm.Policy
+
+	LogBytes int              // what it may log in an exchange
+	LogLines int              // what it may log in a second, in all exchanges, if Journal is nil
+	Log      *slog.Logger     // default: slog's
+	Journal  *journal.Journal // takes what it logs; default: one of its own, that logs to Log
+}
+
+// Filter is an [edge.Filter] that a module implements.
+type Filter struct {
+	guest
+	abi ABI
+}
+
+// guest is what the filters of all ABIs have alike.
+type guest interface {
+	edge.Filter
+
+	// Stats returns the filter's counters.
+	Stats() wasm.Stats
+
+	// Journal returns what takes what the guest logs.
+	Journal() *journal.Journal
+
+	// Close refuses further exchanges. What the filter holds is released when the
+	// last exchange has left it.
+	Close()
+}
+
+// ABI returns the ABI that the filter is of.
+func (f *Filter) ABI() ABI { return f.abi }
+
+// Compile compiles a module and checks that it can be a filter. The error says
+// everything that is wrong. Who gets the Module closes it.
+func Compile(ctx context.Context, e *wasm.Engine, binary []byte) (*wasm.Module, error) {
+	info, err := e.Inspect(binary)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := Recognise(info); err != nil {
+		return nil, err
+	}
+	return httpwasm.Compile(ctx, e, binary)
+}
+
+// New makes a filter of a module that Compile has returned, of which it keeps a
+// reference of its own. It makes one instance, to see that it can be initialised.
+func New(m *wasm.Module, cfg Config) (*Filter, error) {
+	abi, err := Recognise(&m.Info)
+	if err != nil {
+		return nil, err
+	}
+	f, err := httpwasm.New(m, httpwasm.Config{
+		Name: cfg.Name, Version: cfg.Version, Config: cfg.Config,
+		Memory: cfg.Memory, InFlight: cfg.InFlight, Timeout: cfg.Timeout, Start: cfg.Start,
+		Body: cfg.Body, Fields: cfg.Fields, OnError: cfg.OnError,
+		LogBytes: cfg.LogBytes, LogLines: cfg.LogLines, Log: cfg.Log, Journal: cfg.Journal,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Filter{f, abi}, nil
+}
+
+// Load compiles a module and makes a filter of it.
+func Load(ctx context.Context, e *wasm.Engine, binary []byte, cfg Config) (*Filter, error) {
+	m, err := Compile(ctx, e, binary)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	return New(m, cfg)
+}

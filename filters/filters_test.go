@@ -1,0 +1,40 @@
+package filters
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/sluice-edge/sluice/filters/wasm"
+	guests "github.com/sluice-edge/sluice/wasm-testdata"
+)
+
+func TestLoad(t *testing.T) {
+	e := wasm.NewEngine(wasm.Config{})
+	defer e.Close()
+	for _, c := range []struct {
+		guest string
+		abi   ABI
+		err   string
+	}{
+		{"hello", HTTPWasm, ""},
+		{"unknown-abi", "", "is of no known ABI"},
+		{"command", "", "is a WASI command, which can be a function, not a filter"},
+		{"missing-import", "", `imports function "env"."foo", which nothing provides`},
+		{"spin-start", "", "cannot be initialised"},
+	} {
+		f, err := Load(context.Background(), e, guests.Read(t, c.guest), Config{Name: c.guest, Start: 1})
+		switch {
+		case err == nil:
+			if c.err != "" || f.ABI() != c.abi {
+				t.Errorf("%s is a filter of %s, want %s, and the error %q", c.guest, f.ABI(), c.abi, c.err)
+			}
+			f.Close()
+		case c.err == "" || !strings.Contains(err.Error(), c.err):
+			t.Errorf("%s: error is %v, want one with %q", c.guest, err, c.err)
+		}
+	}
+	if _, err := Load(context.Background(), e, []byte("text"), Config{}); err == nil || !strings.Contains(err.Error(), "not a valid WebAssembly module") {
+		t.Errorf("text: error is %v", err)
+	}
+}
