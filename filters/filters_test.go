@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluice-edge/sluice/filters/wasm"
 	guests "github.com/sluice-edge/sluice/wasm-testdata"
@@ -19,11 +20,11 @@ func TestLoad(t *testing.T) {
 	}{
 		{"hello", HTTPWasm, ""},
 		{"unknown-abi", "", "is of no known ABI"},
-		{"command", "", "is a WASI command, which can be a function, not a filter"},
+		{"script", "", "is a WASI command, which can be a function, not a filter"},
 		{"missing-import", "", `imports function "env"."foo", which nothing provides`},
 		{"spin-start", "", "cannot be initialised"},
 	} {
-		f, err := Load(context.Background(), e, guests.Read(t, c.guest), Config{Name: c.guest, Start: 1})
+		f, err := Load(context.Background(), e, guests.Read(t, c.guest), Config{Name: c.guest, Start: 100 * time.Millisecond})
 		switch {
 		case err == nil:
 			if c.err != "" || f.ABI() != c.abi {
