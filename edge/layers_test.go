@@ -55,6 +55,7 @@ var layers = map[string]int{
 
 	"filters/stream": 3,
 
+	"edge/asked":       4,
 	"filters/httpwasm": 4,
 	"filters/wasi":     4,
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/edge/admin/api"
+	"github.com/sluice-edge/sluice/edge/asked"
 	"github.com/sluice-edge/sluice/edge/compress"
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/diag"
@@ -18,29 +19,29 @@ import (
 // Explain says what would become of a request over HTTP/1.1, and why, without doing
 // any of it. It goes the way of door.Serve through the same stages, but runs no filter.
 func (s *Server) Explain(r api.ExplainRequest) (api.Explanation, error) {
-	a, err := readAsked(&r)
+	a, err := asked.Read(&r)
 	if err != nil {
 		return api.Explanation{}, err
 	}
-	return a.explain(s.snapshot.Load(), false), nil
+	return explain(a, s.snapshot.Load(), false), nil
 }
 
 // Explain says what would become of a request if a configuration were in force. No
 // module is compiled and nothing is bound.
 func Explain(file *config.File, r api.ExplainRequest) (api.Explanation, *diag.List, error) {
-	a, err := readAsked(&r)
+	a, err := asked.Read(&r)
 	if err != nil {
 		return api.Explanation{}, file.Diag(), err
 	}
 	var e api.Explanation
-	problems, err := offline(file, func(snap *snapshot) { e = a.explain(snap, true) })
+	problems, err := offline(file, func(snap *snapshot) { e = explain(a, snap, true) })
 	return e, problems, err
 }
 
 // explain fills an exchange as an engine would, and walks.
-func (a *asked) explain(snap *snapshot, offline bool) api.Explanation {
+func explain(a *asked.Request, snap *snapshot, offline bool) api.Explanation {
 	x := new(edge.Exchange)
-	client := edge.NewClient(netip.AddrPortFrom(a.client, 1), netip.AddrPort{}, nil)
+	client := edge.NewClient(netip.AddrPortFrom(a.Client, 1), netip.AddrPort{}, nil)
 	x.Begin(nil, &client, time.Now())
 	defer x.End()
 	w := walk{snap: snap, x: x, offline: offline}
@@ -80,17 +81,17 @@ func (w *walk) answers(why string) {
 }
 
 // entrance finds where the request comes in.
-func (w *walk) entrance(a *asked) {
+func (w *walk) entrance(a *asked.Request) {
 	at, ok := w.listener(a)
 	if !ok {
-		w.e.Answer = &api.Fixed{Why: fmt.Sprintf("nothing listens for %s", a.scheme)}
+		w.e.Answer = &api.Fixed{Why: fmt.Sprintf("nothing listens for %s", a.Scheme)}
 		return
 	}
 	w.e.Listener = at.address
-	if port := a.port(); port != "" && !hasPort(at.address, port) {
+	if port := a.Port(); port != "" && !hasPort(at.address, port) {
 		w.note("nothing listens on port %s: this is what %s would do", port, at.address)
 	}
-	if err := a.parse(http1Config(w.snap.file.Limits), &w.x.Request); err != nil {
+	if err := a.Parse(http1Config(w.snap.file.Limits), &w.x.Request); err != nil {
 		w.fails(err)
 		return
 	}
@@ -135,22 +136,22 @@ const newID = "(new)"
 
 // listener returns the address that a URL leads to: that of its host and port, or of
 // its port, else the first of its scheme.
-func (w *walk) listener(a *asked) (found address, ok bool) {
-	port := a.port()
+func (w *walk) listener(a *asked.Request) (found address, ok bool) {
+	port := a.Port()
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[a.scheme]
+		port = map[string]string{"http": "80", "https": "443"}[a.Scheme]
 	}
 	best := -1
 	f := w.snap.file
 	for i := range f.Sites {
 		for _, at := range addresses(f, &f.Sites[i]) {
-			if at.encrypted != (a.scheme == "https") {
+			if at.encrypted != (a.Scheme == "https") {
 				continue
 			}
 			fits := 0
 			if host, have, err := net.SplitHostPort(at.address); err == nil && have == port {
 				fits = 1
-				if host == strings.Trim(route.Hostname(a.authority), "[]") {
+				if host == strings.Trim(route.Hostname(a.Authority), "[]") {
 					fits = 2
 				}
 			}

@@ -1,4 +1,6 @@
-package server
+// Package asked makes the request of a description of one, as a client would send it
+// over HTTP/1.1: what is explained, and what modules are tried with.
+package asked
 
 import (
 	"fmt"
@@ -11,21 +13,21 @@ import (
 	"github.com/sluice-edge/sluice/edge/http1"
 )
 
-// asked is a request that is explained, as a client would send it over HTTP/1.1.
-type asked struct {
-	scheme    string // of the URL
-	authority string // likewise
-	client    netip.Addr
+// Request is a request that somebody describes.
+type Request struct {
+	Scheme    string // of the URL
+	Authority string // likewise
+	Client    netip.Addr
 	head      []byte
 }
 
-// readAsked returns what r describes. What cannot be said in HTTP is a Problem. What
-// can be said but is wrong is for the server to refuse.
-func readAsked(r *api.ExplainRequest) (*asked, error) {
-	a := &asked{client: netip.AddrFrom4([4]byte{127, 0, 0, 1})}
+// Read returns what r describes. What cannot be said in HTTP is a Problem. What can be
+// said but is wrong is for the server to refuse.
+func Read(r *api.ExplainRequest) (*Request, error) {
+	a := &Request{Client: netip.AddrFrom4([4]byte{127, 0, 0, 1})}
 	if r.Client != "" {
 		var err error
-		if a.client, err = netip.ParseAddr(r.Client); err != nil {
+		if a.Client, err = netip.ParseAddr(r.Client); err != nil {
 			return nil, notRequest("", "%s is no address", shown(r.Client))
 		}
 	}
@@ -58,7 +60,7 @@ func readAsked(r *api.ExplainRequest) (*asked, error) {
 		b = append(append(append(append(b, f.Name...), ": "...), f.Value...), "\r\n"...)
 	}
 	if !named {
-		b = append(append(append(b, "Host: "...), a.authority...), "\r\n"...)
+		b = append(append(append(b, "Host: "...), a.Authority...), "\r\n"...)
 	}
 	a.head = append(b, "\r\n"...)
 	return a, nil
@@ -67,7 +69,7 @@ func readAsked(r *api.ExplainRequest) (*asked, error) {
 // cut takes a URL apart, and returns the target that it has: as it is written, and
 // without the fragment, which is not sent (RFC 9110, section 4.2.5). A URL without a
 // scheme is one of http.
-func (a *asked) cut(url string) (target string, err error) {
+func (a *Request) cut(url string) (target string, err error) {
 	s, _, _ := strings.Cut(url, "#")
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -77,39 +79,39 @@ func (a *asked) cut(url string) (target string, err error) {
 			return "", notRequest("write it percent-encoded: a space is %20", "%s is no URL: it has white space or a control character", shown(url))
 		}
 	}
-	a.scheme = "http"
+	a.Scheme = "http"
 	if end := strings.IndexAny(s, "/?"); end > 0 && strings.HasPrefix(s[end:], "//") && s[end-1] == ':' {
-		a.scheme, s = strings.ToLower(s[:end-1]), s[end:]
+		a.Scheme, s = strings.ToLower(s[:end-1]), s[end:]
 	}
 	s = strings.TrimPrefix(s, "//")
 	end := strings.IndexAny(s, "/?")
 	if end < 0 {
 		end = len(s)
 	}
-	a.authority = s[:end]
+	a.Authority = s[:end]
 	switch {
-	case a.scheme != "http" && a.scheme != "https":
+	case a.Scheme != "http" && a.Scheme != "https":
 		return "", notRequest("", "%s is no URL of http or https", shown(url))
-	case a.authority == "":
+	case a.Authority == "":
 		return "", notRequest("write it as http://example.com/path", "%s has no host", shown(url))
-	case strings.IndexByte(a.authority, '@') >= 0:
+	case strings.IndexByte(a.Authority, '@') >= 0:
 		// RFC 9110, section 4.2.4: it is not sent. Who has it in mind means a field.
 		return "", notRequest("leave it out, or give the field Authorization that clients make of it", "the URL has a user or a password")
 	}
 	return s[end:], nil
 }
 
-// port returns the port of the URL, or "".
-func (a *asked) port() string {
-	if i := strings.LastIndexByte(a.authority, ':'); i > strings.LastIndexByte(a.authority, ']') {
-		return a.authority[i+1:]
+// Port returns the port of the URL, or "".
+func (a *Request) Port() string {
+	if i := strings.LastIndexByte(a.Authority, ':'); i > strings.LastIndexByte(a.Authority, ']') {
+		return a.Authority[i+1:]
 	}
 	return ""
 }
 
-// parse makes req the request as an engine does that has the limits of cfg.
-func (a *asked) parse(cfg http1.Config, req *edge.Request) error {
-	return http1.ParseHead(a.head, a.scheme, cfg, req)
+// Parse makes req the request as an engine does that has the limits of cfg.
+func (a *Request) Parse(cfg http1.Config, req *edge.Request) error {
+	return http1.ParseHead(a.head, a.Scheme, cfg, req)
 }
 
 func notRequest(hint, format string, args ...any) error {
