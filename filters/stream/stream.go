@@ -75,6 +75,7 @@ type Run struct {
 // the error of a client that has gone.
 func (r *Run) Start(x *edge.Exchange, in *wasm.Instance, g Guest, op string) error {
 	r.x, r.in, r.guest, r.op, r.head = x, in, g, op, x.Request.Method == "HEAD"
+	in.Keep() // Abort and Close may come late
 	r.input.start(&x.Request)
 	r.next, r.stop = iter.Pull(r.run)
 	x.OnEnd(r)

@@ -11,7 +11,8 @@ import (
 )
 
 // Instance is one use of a sandbox. It is used by one goroutine at a time, but for
-// Stop. After its first failure only Close is left, and nothing is after that.
+// Stop. After its first failure only Close is left, and nothing is after that, unless
+// Keep has been called: the value is used again.
 type Instance struct {
 	State any // for host functions
 
@@ -19,6 +20,7 @@ type Instance struct {
 	box    *sandbox
 	env    *Environ // nil until the guest asks for it
 	failed bool
+	kept   bool // see Keep
 
 	limit time.Duration // running time of a call
 	left  time.Duration // running time left to this call
@@ -126,9 +128,23 @@ func (in *Instance) Bytes() int64 { return int64(len(in.bytes())) }
 
 func (in *Instance) bytes() []byte { return in.box.bytes() }
 
+// Keep says that somebody will refer to the instance who does not know of its Close,
+// for Stop, or as a context. Otherwise its value becomes that of another use.
+func (in *Instance) Keep() { in.kept = true }
+
 // Close gives the sandbox back.
 func (in *Instance) Close() {
-	box := in.box
-	in.box = nil
-	in.pool.back(box, in.failed)
+	box, failed := in.box, in.failed
+	in.box, in.State = nil, nil
+	if !in.kept && in.done == nil && in.over.Load() == 0 {
+		box.spare = in
+	}
+	in.pool.back(box, failed)
+}
+
+// renew makes of an instance that was closed one that nobody has used.
+func (in *Instance) renew(b *sandbox, state any) {
+	in.State, in.box = state, b
+	in.env, in.failed = nil, false
+	in.limit, in.took = in.pool.opt.Limits.Call, 0
 }

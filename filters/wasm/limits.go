@@ -50,6 +50,19 @@ type Options struct {
 	// whose memory the others begin with.
 	State any
 
+	// Shared says that guests keep their state from one use to the next. A few
+	// instances serve all, each one use at a time, and stay until they fail: as many as
+	// there are processors stay when they are not needed.
+	Shared bool
+
+	// Warm, if set, uses the first instance as requests do, once its memory has been
+	// kept, so that what guests make at their first use is part of what the others begin
+	// with. It is called [Warmings] times. State is the instance's at first, and nothing
+	// that it does may leave the guest. If it fails, or the guest draws random numbers
+	// meanwhile, which all requests would share, the others begin with what there was
+	// before. It is of no use with Shared.
+	Warm func(in *Instance) error
+
 	// Output takes what guests write to standard output and standard error. It
 	// keeps nothing of p. nil: it is thrown away.
 	Output func(in *Instance, p []byte)

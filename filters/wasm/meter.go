@@ -59,7 +59,7 @@ func (in *Instance) end(c Cause) {
 }
 
 // Stop ends the guest, from any goroutine: what it runs fails as soon as it comes
-// to its next tick, or to a function of its host that waits.
+// to its next tick, or to a function of its host that waits. See Keep.
 func (in *Instance) Stop() { in.end(Stopped) }
 
 // Took returns for how long the guest has run.
@@ -106,6 +106,8 @@ func (in *Instance) mustRun() {
 func (in *Instance) Deadline() (time.Time, bool) { return time.Time{}, false }
 
 // Done implements context.Context.
+//
+// Contexts that are made of the instance may outlive it: its value is kept.
 func (in *Instance) Done() <-chan struct{} {
 	in.mu.Lock()
 	defer in.mu.Unlock()

@@ -91,6 +91,9 @@ func (p *Pool) prepare() error {
 		return err
 	}
 	defer in.Close()
+	if p.opt.Shared {
+		return nil
+	}
 	if p.fresh = p.module.Info.Fresh; len(p.fresh) > 0 {
 		return nil
 	}
@@ -103,6 +106,9 @@ func (p *Pool) prepare() error {
 		return nil
 	}
 	p.image = image
+	if p.opt.Warm != nil {
+		return p.warm(in)
+	}
 	return nil
 }
 
@@ -147,8 +153,12 @@ func (p *Pool) make(held int64, state any) (*Instance, error) {
 
 // begin returns a new use of a sandbox.
 func (p *Pool) begin(b *sandbox, state any) *Instance {
-	in := &Instance{State: state, pool: p, box: b, limit: p.opt.Limits.Call}
-	b.user = in
+	in := b.spare
+	if in == nil {
+		in = &Instance{pool: p}
+	}
+	in.renew(b, state)
+	b.user, b.spare = in, nil
 	if p.image != nil && b.mod != nil {
 		p.image.reseed(b)
 	}
@@ -159,7 +169,7 @@ func (p *Pool) begin(b *sandbox, state any) *Instance {
 // returned.
 func (p *Pool) back(b *sandbox, failed bool) {
 	b.user = nil
-	again := p.image != nil && b.restore(failed)
+	again := p.image != nil && b.restore(failed) || p.opt.Shared && b.mod != nil && !failed
 	used := b.own()
 	p.queue.settle(b.held, used)
 	b.held = used
@@ -181,10 +191,14 @@ func (p *Pool) watch() {
 
 // sweep lets sandboxes go that have rested since the last sweep.
 func (p *Pool) sweep() {
-	out, left := p.queue.sweep()
+	keep := 0
+	if p.opt.Shared {
+		keep = runtime.GOMAXPROCS(0)
+	}
+	out, left := p.queue.sweep(keep)
 	p.drop(out)
 	p.watched.Store(false)
-	if left > 0 || p.queue.rests() {
+	if left > 0 || p.queue.rests(keep) {
 		p.watch()
 	}
 }

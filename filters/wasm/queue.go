@@ -157,17 +157,17 @@ func (q *queue) settle(have, used int64) {
 	q.need = used
 }
 
-// sweep takes out the instances that have been resting since the last sweep, and
-// returns how many are left.
-func (q *queue) sweep() (out []*sandbox, left int) {
+// sweep takes out the instances that have been resting since the last sweep, but for
+// so many of those that rest, and returns how many there are besides these.
+func (q *queue) sweep(keep int) (out []*sandbox, left int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	n := min(q.low, len(q.resting))
+	n := max(min(q.low, len(q.resting)-keep), 0)
 	out = append(out, q.resting[:n]...) // those at the bottom
 	q.resting = append(q.resting[:0], q.resting[n:]...)
 	clear(q.resting[len(q.resting):cap(q.resting)])
 	q.low = len(q.resting)
-	return out, q.low
+	return out, max(q.low-keep, 0)
 }
 
 // close refuses further turns, and takes all out that rest.
@@ -179,11 +179,11 @@ func (q *queue) close() (out []*sandbox) {
 	return out
 }
 
-// rests reports whether a sandbox rests.
-func (q *queue) rests() bool {
+// rests reports whether more than so many sandboxes rest.
+func (q *queue) rests(keep int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.resting) > 0
+	return len(q.resting) > keep
 }
 
 // over reports whether no instance is left and none will be.

@@ -96,15 +96,15 @@ func TestSweep(t *testing.T) {
 	for _, b := range list {
 		q.rest(b)
 	}
-	if out, left := q.sweep(); len(out) != 0 || left != 3 {
+	if out, left := q.sweep(0); len(out) != 0 || left != 3 {
 		t.Errorf("%d of 3 are let go at once", len(out))
 	}
 	got, _ := q.take(nil, 0)
 	q.rest(got.box)
-	if out, left := q.sweep(); got.box != list[2] || len(out) != 2 || out[0] != list[0] || left != 1 {
+	if out, left := q.sweep(0); got.box != list[2] || len(out) != 2 || out[0] != list[0] || left != 1 {
 		t.Errorf("%d are let go, %d left", len(out), left)
 	}
-	if out, left := q.sweep(); len(out) != 1 || left != 0 {
+	if out, left := q.sweep(0); len(out) != 1 || left != 0 {
 		t.Errorf("%d are let go, %d left", len(out), left)
 	}
 	if out := q.close(); len(out) != 0 || !q.over() {

@@ -15,6 +15,7 @@ import (
 type sandbox struct {
 	pool     *Pool
 	user     *Instance // while it is in use
+	spare    *Instance // for the next use; may be nil
 	mod      api.Module
 	memory   *memory.Linear                    // nil without one
 	lengthen func(pages uint32) (uint32, bool) // memory.grow
