@@ -32,6 +32,7 @@ type conn struct {
 	client edge.Client
 	late   bool // the client may still be sending when the connection is closed
 	reset  bool // the client must not take what it has got for whole
+	turn   uint // of await
 
 	wmu    sync.Mutex // guards the following fields and what is written before the final head
 	expect bool       // the client waits for 100 Continue
@@ -95,8 +96,12 @@ func (c *conn) await() bool {
 		}
 		// Others run first, if there are any: then there is something to read when
 		// our turn comes again, and no read comes back empty and has to be waited
-		// for by way of the poller. That is an eighth of a forwarded request.
-		runtime.Gosched()
+		// for by way of the poller. That is an eighth of a forwarded request. But as
+		// long as somebody can run, the runtime asks the poller every 10 ms only: so
+		// each comes there now and then, or those who are there would wait that long.
+		if c.turn++; c.turn%4 != 0 {
+			runtime.Gosched()
+		}
 		n, err := c.in.read(c.in.buf)
 		undisturbed := c.begun()
 		if n > 0 {
