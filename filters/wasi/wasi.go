@@ -153,6 +153,7 @@ func (f *Function) Stats() wasm.Stats {
 		Took:      time.Duration(f.took.Load()),
 		Instances: f.pool.Instances(),
 		Bytes:     f.pool.Bytes(),
+		Peak:      f.pool.Peak(),
 	}
 	for i := range s.Failures {
 		s.Failures[i] = f.failures[i].Load()

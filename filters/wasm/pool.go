@@ -24,7 +24,8 @@ type Pool struct {
 	image  *image // what instances begin with; nil if each is made from the module
 	fresh  []string
 
-	watched atomic.Bool // a sweep is to come
+	peak    atomic.Int64 // bytes that a memory has grown to; 0: none has grown
+	watched atomic.Bool  // a sweep is to come
 	ended   sync.Once
 }
 
@@ -242,4 +243,13 @@ func (p *Pool) Bytes() int64 {
 	p.queue.mu.Lock()
 	defer p.queue.mu.Unlock()
 	return p.opt.Limits.InFlight - p.queue.free
+}
+
+// Peak returns the most memory that one instance has had.
+func (p *Pool) Peak() int64 { return max(p.module.Info.Memory, p.peak.Load()) }
+
+// grown notes that a memory has grown.
+func (p *Pool) grown(to int64) {
+	for peak := p.peak.Load(); to > peak && !p.peak.CompareAndSwap(peak, to); peak = p.peak.Load() {
+	}
 }

@@ -114,6 +114,7 @@ func (b *sandbox) grow(from, to int64) bool {
 		return false
 	}
 	b.held += to - from
+	b.pool.grown(to)
 	return true
 }
 

@@ -23,4 +23,5 @@ type Stats struct {
 	Took      time.Duration  // in guests, instances' initialisation included
 	Instances int            // now, in use
 	Bytes     int64          // memory that instances hold now
+	Peak      int64          // the most memory that one instance has had, in bytes
 }
