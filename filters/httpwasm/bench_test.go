@@ -8,6 +8,14 @@ import (
 	guests "github.com/sluice-edge/sluice/wasm-testdata"
 )
 
+// again begins the next exchange of a connection.
+func again(x *edge.Exchange) {
+	x.Begin(nil, x.Client, x.Record.Start)
+	r := &x.Request
+	r.Method, r.Scheme, r.Authority, r.Path, r.Proto = "GET", "http", "example.org", "/", "HTTP/1.1"
+	r.Fields.Add("X-Api-Key", "k")
+}
+
 // BenchmarkFilter is what a request costs, with an instance that is put back each time.
 func BenchmarkFilter(b *testing.B) {
 	next := edge.HandlerFunc(func(x *edge.Exchange) error {
@@ -18,8 +26,9 @@ func BenchmarkFilter(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			f := loadBytes(b, binary, Config{Config: []byte(config)})
 			b.ReportAllocs()
+			x := request("GET", "/", nil, 0)
 			for b.Loop() {
-				x := request("GET", "/", nil, 0, "X-Api-Key", "k")
+				again(x)
 				if err := f.Filter(x, next); err != nil || x.Response.Status != status {
 					b.Fatal(x.Response.Status, err)
 				}

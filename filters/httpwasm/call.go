@@ -19,7 +19,7 @@ type call struct {
 
 func newCall(f *Filter, x *edge.Exchange) *call {
 	c := &call{guest: guest{f: f, x: x, features: f.features, head: x.Request.Method == "HEAD"}, length: -1}
-	c.guest.call = c
+	c.guest.call, c.waits = c, c.wait
 	return c
 }
 
@@ -112,9 +112,9 @@ func (c *call) requestTrailers() *edge.Fields {
 	if !c.stream.Whole() {
 		return nil
 	}
-	list := c.x.Request.Trailers.Clone()
-	c.trail.apply(&list)
-	return &list
+	c.shown.CopyFrom(&c.x.Request.Trailers)
+	c.trail.apply(&c.shown)
+	return &c.shown
 }
 
 // announce makes what the guest sets as Content-Length the length of its content

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/edge/bufpool"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
@@ -18,6 +19,41 @@ type content struct {
 	trailers edge.Fields // as they came; valid if eof
 	written  []byte
 	replaced bool // by written
+
+	piece  piece
+	held   held
+	joined joined
+}
+
+// empty makes c as good as new, with its memory.
+func (c *content) empty() {
+	bufpool.Put(c.kept)
+	bufpool.Put(c.written)
+	c.trailers.Reset()
+	*c = content{trailers: c.trailers, piece: piece{wait: c.piece.wait}}
+}
+
+// piece is one read of content.
+type piece struct {
+	src  edge.Body
+	p    []byte
+	n    int
+	err  error
+	wait func() // run of this piece
+}
+
+func (r *piece) run() { r.n, r.err = r.src.Read(r.p) }
+
+// next reads into p, while the guest's time does not run.
+func (c *content) next(in *wasm.Instance, p []byte) (int, error) {
+	r := &c.piece
+	if r.wait == nil {
+		r.wait = r.run
+	}
+	r.src, r.p = c.src, p
+	in.Wait(r.wait)
+	r.src, r.p = nil, nil
+	return r.n, r.err
 }
 
 // fill reads into p until it is full or the content has ended. If keep is set,
@@ -27,11 +63,9 @@ func (c *content) fill(in *wasm.Instance, p []byte, keep bool, limit int64, t *e
 		c.eof = true
 	}
 	for idle := 0; n < len(p) && !c.eof; {
-		var m int
-		var err error
-		in.Wait(func() { m, err = c.src.Read(p[n:]) })
+		m, err := c.next(in, p[n:])
 		if keep {
-			c.kept = append(c.kept, p[n:n+m]...)
+			c.kept = grown(c.kept, p[n:n+m])
 		} else if m > 0 {
 			c.lost = true
 		}
@@ -43,8 +77,6 @@ func (c *content) fill(in *wasm.Instance, p []byte, keep bool, limit int64, t *e
 			c.trailers.CopyFrom(t)
 		case err != nil:
 			panic(wasm.Abort(err))
-		case int64(len(c.kept)) > limit:
-			panic(wasm.Fail(wasm.Oversized, fmt.Errorf("content is more than the %d bytes that may be held", limit)))
 		case m > 0:
 			idle = 0
 		default:
@@ -52,15 +84,22 @@ func (c *content) fill(in *wasm.Instance, p []byte, keep bool, limit int64, t *e
 				panic(wasm.Abort(io.ErrNoProgress))
 			}
 		}
+		if int64(len(c.kept)) > limit {
+			panic(wasm.Fail(wasm.Oversized, fmt.Errorf("content is more than the %d bytes that may be held", limit)))
+		}
 	}
 	return n
 }
 
 // drain keeps all that is left of the content.
 func (c *content) drain(in *wasm.Instance, limit int64, t *edge.Fields) {
-	var buf [4 << 10]byte
+	if c.eof {
+		return
+	}
+	buf := bufpool.Get(bufpool.MinSize)
+	defer bufpool.Put(buf)
 	for !c.eof {
-		c.fill(in, buf[:], true, limit, t)
+		c.fill(in, buf, true, limit, t)
 	}
 }
 
@@ -70,7 +109,18 @@ func (c *content) write(p []byte, limit int64) {
 		panic(wasm.Fail(wasm.Oversized, fmt.Errorf("content written is more than the %d bytes that may be held", limit)))
 	}
 	c.replaced = true
-	c.written = append(c.written, p...)
+	c.written = grown(c.written, p)
+}
+
+// grown returns b with p behind it, in a buffer of package bufpool. B is given back if
+// that is another.
+func grown(b, p []byte) []byte {
+	if len(b)+len(p) > cap(b) {
+		larger := append(bufpool.Get(max(len(b)+len(p), 2*cap(b)))[:0], b...)
+		bufpool.Put(b)
+		b = larger
+	}
+	return append(b, p...)
 }
 
 // whole returns what was kept of the content, followed by what has not been read.
@@ -79,13 +129,37 @@ func (c *content) whole() edge.Body {
 	case c.eof && len(c.kept) == 0:
 		return nil
 	case c.eof:
-		return edge.Content(c.kept)
+		return c.hold(c.kept)
 	case len(c.kept) == 0:
 		return c.src
 	default:
-		return &joined{head: c.kept, rest: c.src}
+		c.joined = joined{head: c.kept, rest: c.src}
+		return &c.joined
 	}
 }
+
+// hold makes a body of bytes, for as long as c is in use.
+func (c *content) hold(b []byte) edge.Body {
+	c.held = held{b, b}
+	return &c.held
+}
+
+// held is content that is all at hand.
+type held struct{ all, rest []byte }
+
+// Bytes implements what [edge.Bytes] looks for.
+func (h *held) Bytes() []byte { return h.all }
+
+func (h *held) Read(p []byte) (n int, err error) {
+	n = copy(p, h.rest)
+	h.rest = h.rest[n:]
+	if len(h.rest) == 0 {
+		err = io.EOF
+	}
+	return n, err
+}
+
+func (h *held) Close() error { return nil }
 
 // joined is content of which the head has been read already.
 type joined struct {
@@ -114,7 +188,7 @@ func (g *guest) forward() {
 		}
 		r.Body, r.Length = nil, int64(len(c.written))
 		if r.Length > 0 {
-			r.Body = edge.Content(c.written)
+			r.Body = c.hold(c.written)
 		}
 	case c.eof && c.src != nil:
 		r.Body, r.Length = c.whole(), int64(len(c.kept))
@@ -147,7 +221,7 @@ func (g *guest) respond() {
 	for name, value := range e.fields.All() {
 		r.Fields.Add(name, value)
 	}
-	g.setBody(g.responded.written)
+	g.setBody(&e.content)
 	if e.trailers.Len() > 0 && !g.bodiless() {
 		r.Trailers.CopyFrom(&e.trailers)
 		r.Body, r.Length = followed(r.Body, &r.Trailers), -1
@@ -157,7 +231,8 @@ func (g *guest) respond() {
 // merge applies what handle_request did to the response to the one that there is
 // now.
 func (g *guest) merge() {
-	r, e, c := &g.x.Response, &g.early, &g.responded
+	r, e := &g.x.Response, &g.early
+	c := &e.content
 	if c.replaced {
 		// What the upstream says of its own content is not true of this.
 		for _, name := range []string{"Content-Encoding", "Content-Range", "Content-Type", "Content-Digest",
@@ -170,14 +245,13 @@ func (g *guest) merge() {
 		r.Status = e.status
 	}
 	if c.replaced {
-		g.setBody(c.written)
+		g.setBody(c)
 	}
 	g.untunnel(c.replaced)
 	if len(e.trail) > 0 && !g.bodiless() {
 		r.Body, r.Length = &trailing{body: r.Body, trailers: &r.Trailers, edits: e.trail}, -1
 	}
 	g.touched = c.replaced || e.status != 0 || len(e.edits) > 0 || len(e.trail) > 0
-	*c = content{}
 }
 
 // deliver lets the response go on as the guest has left it.
@@ -185,7 +259,7 @@ func (g *guest) deliver() {
 	r, c := &g.x.Response, &g.responded
 	switch {
 	case c.replaced:
-		g.setBody(c.written)
+		g.setBody(c)
 	case c.eof && c.src != nil:
 		r.Body = c.whole()
 		c.src.Close()
@@ -201,9 +275,9 @@ func (g *guest) deliver() {
 	g.untunnel(c.replaced)
 }
 
-// setBody replaces the response's content.
-func (g *guest) setBody(b []byte) {
-	r := &g.x.Response
+// setBody replaces the response's content by what has been written to c.
+func (g *guest) setBody(c *content) {
+	r, b := &g.x.Response, c.written
 	if r.Body != nil {
 		r.Body.Close()
 	}
@@ -212,7 +286,7 @@ func (g *guest) setBody(b []byte) {
 	case r.Status == 204 || r.Status == 304:
 		r.Length = 0 // RFC 9110, sections 15.3.5 and 15.4.5
 	case len(b) > 0 && !g.head:
-		r.Body = edge.Content(b)
+		r.Body = c.hold(b)
 	}
 }
 

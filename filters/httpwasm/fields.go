@@ -1,6 +1,7 @@
 package httpwasm
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/sluice-edge/sluice/edge"
@@ -10,26 +11,14 @@ import (
 // fieldLine is what a field line costs beside its text, in bytes.
 const fieldLine = 32
 
-// name reads a field name from the guest's memory.
+// name reads a field name from the guest's memory. It is valid until the guest runs
+// again.
 func (g *guest) name(ptr, n uint64) string {
-	name := g.in.String(uint32(ptr), uint32(n))
+	name := g.view(ptr, n)
 	if !isToken(name) { // RFC 9110, section 5.1
-		panic(wasm.Trap("%q is not a field name", name))
+		panic(wasm.Trap("%.80q is not a field name", name))
 	}
 	return name
-}
-
-// framed reports whether a field is the engine's business: framing, and what is
-// about one connection (RFC 9110, section 7.6.1). Guests' changes to it are
-// ignored; Content-Length follows from the content.
-func framed(name string) bool {
-	for _, f := range [...]string{"Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive",
-		"Proxy-Connection", "Upgrade", "TE"} {
-		if edge.EqualFold(name, f) {
-			return true
-		}
-	}
-	return false
 }
 
 // current returns the fields that k means now; nil if there are none yet.
@@ -57,9 +46,9 @@ func (g *guest) current(k kind) *edge.Fields {
 		if !c.eof {
 			return nil // still to come, and who reads the content owns them
 		}
-		list := c.trailers.Clone()
-		g.trail.apply(&list) // they are put in when the content is passed on
-		return &list
+		g.shown.CopyFrom(&c.trailers)
+		g.trail.apply(&g.shown) // they are put in when the content is passed on
+		return &g.shown
 	case responseTrailers:
 		if g.features&trailers == 0 {
 			return nil
@@ -79,75 +68,90 @@ func (g *guest) current(k kind) *edge.Fields {
 	panic(wasm.Trap("%d is no kind of field", k))
 }
 
-// names returns the names of the fields, in lower case and each once.
+// few is how many names are compared with each other: more are looked up.
+const few = 64
+
+// names returns the names of the fields, each once, as they were written first.
 func (g *guest) names(k kind) []string {
-	var list []string
-	seen := make(map[string]bool)
-	add := func(name string) {
-		name = strings.ToLower(name)
-		if !seen[name] {
-			seen[name] = true
+	list := g.list[:0]
+	for _, name := range [...]string{"host", "content-length"} {
+		if _, ok := g.synthetic(k, name); ok {
 			list = append(list, name)
 		}
 	}
-	for _, name := range [...]string{"host", "content-length"} {
-		if len(g.synthetic(k, name)) > 0 {
-			add(name)
+	if f := g.current(k); f != nil {
+		list = distinct(list, f)
+	}
+	g.list = list
+	return list
+}
+
+// distinct appends the names of fields that are not in the list.
+func distinct(list []string, f *edge.Fields) []string {
+	var seen map[string]bool // in lower case
+	if f.Len() > few {
+		seen = make(map[string]bool, f.Len())
+		for _, name := range list {
+			seen[name] = true
 		}
 	}
-	if f := g.current(k); f != nil {
-		for name := range f.All() {
-			add(name)
+	for name := range f.All() {
+		if seen != nil {
+			lower := strings.ToLower(name)
+			if seen[lower] {
+				continue
+			}
+			seen[lower] = true
+		} else if slices.ContainsFunc(list, func(have string) bool { return edge.EqualFold(have, name) }) {
+			continue
 		}
+		list = append(list, name)
 	}
 	return list
 }
 
+// values returns the values of a field.
 func (g *guest) values(k kind, name string) []string {
-	if list := g.synthetic(k, name); list != nil {
-		return list
-	}
-	var list []string
-	if f := g.current(k); f != nil {
+	list := g.list[:0]
+	if v, ok := g.synthetic(k, name); ok {
+		list = append(list, v)
+	} else if f := g.current(k); f != nil {
 		for v := range f.Values(name) {
 			list = append(list, v)
 		}
 	}
+	g.list = list
 	return list
 }
 
-// synthetic returns the values of a field that guests expect and that an
-// exchange has elsewhere.
-func (g *guest) synthetic(k kind, name string) []string {
+// synthetic returns the value of a field that guests expect and that an exchange has
+// elsewhere, and whether there is one.
+func (g *guest) synthetic(k kind, name string) (v string, ok bool) {
 	x, r := g.exchange(), g.asked()
 	switch {
 	case k == requestFields && edge.EqualFold(name, "host"):
-		if r.Authority == "" {
-			return nil
-		}
-		return []string{r.Authority}
+		return r.Authority, r.Authority != ""
 	case k == requestFields && edge.EqualFold(name, "content-length"):
-		return contentLength(r.Length)
+		return g.contentLength(r.Length)
 	case k == responseFields && g.call != nil && edge.EqualFold(name, "content-length"):
-		return contentLength(g.call.length)
+		return g.contentLength(g.call.length)
 	case k == responseFields && g.phase == inResponse && edge.EqualFold(name, "content-length"):
-		return contentLength(x.Response.Length)
+		return g.contentLength(x.Response.Length)
 	}
-	return nil
+	return "", false
 }
 
-// edit changes fields.
+// edit changes fields. The texts of e may alias the guest's memory.
 func (g *guest) edit(k kind, e edit) {
 	// RFC 9110, section 5.5: these three end a field value, or a message.
 	if strings.ContainsAny(e.value, "\r\n\x00") {
-		panic(wasm.Trap("the value of %q has a CR, LF or NUL in it", e.name))
+		panic(wasm.Trap("the value of %.80q has a CR, LF or NUL in it", e.name))
 	}
 	switch k {
 	case requestFields:
 		g.changing("a request field")
 		if edge.EqualFold(e.name, "host") {
 			if e.do != removeField { // a request always has one (RFC 9112, section 3.2)
-				g.charge(len(e.value))
 				g.setHost(e.value)
 			}
 			return
@@ -168,11 +172,14 @@ func (g *guest) edit(k kind, e edit) {
 	default:
 		panic(wasm.Trap("%d is no kind of field", k))
 	}
-	if framed(e.name) {
+	// Guests' changes to what is the engine's business are ignored: Content-Length
+	// follows from the content.
+	if edge.ConnectionField(e.name) {
 		return
 	}
 	if e.do != removeField || k != requestFields {
 		g.charge(len(e.name) + len(e.value) + fieldLine)
+		e.name, e.value = g.keep(e.name), g.keep(e.value)
 	}
 	switch {
 	case k == requestTrailers:

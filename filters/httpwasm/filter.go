@@ -74,6 +74,7 @@ const (
 // Filter is an [edge.Filter] that a guest implements.
 type Filter struct {
 	cfg  Config
+	text string // what get_config returns
 	role role
 	pool *wasm.Pool
 	log  *journal.Limiter // of lines about failures
@@ -99,7 +100,7 @@ func newGuests(m *wasm.Module, cfg Config, as role) (*Filter, error) {
 	if cfg.Journal == nil {
 		cfg.Journal = journal.New(log, journal.Config{PerSecond: cfg.LogLines})
 	}
-	f := &Filter{cfg: cfg, role: as, log: journal.NewLimiter(log.With("version", cfg.Version), 1)}
+	f := &Filter{cfg: cfg, text: string(cfg.Config), role: as, log: journal.NewLimiter(log.With("version", cfg.Version), 1)}
 	g := &guest{f: f}
 	pool, err := wasm.NewPool(m, wasm.Options{
 		Limits: wasm.Limits{Memory: cfg.Memory, InFlight: cfg.InFlight, Instances: int64(cfg.Instances),
@@ -147,6 +148,7 @@ func (f *Filter) Stats() wasm.Stats {
 		Took:      time.Duration(f.took.Load()),
 		Instances: f.pool.Instances(),
 		Bytes:     f.pool.Bytes(),
+		Peak:      f.pool.Peak(),
 	}
 	for i := range s.Failures {
 		s.Failures[i] = f.failures[i].Load()
@@ -157,8 +159,7 @@ func (f *Filter) Stats() wasm.Stats {
 // Filter implements [edge.Filter].
 func (f *Filter) Filter(x *edge.Exchange, next edge.Handler) error {
 	f.calls.Add(1)
-	g := &guest{f: f, x: x, features: f.features, run: len(x.Record.Filters), head: x.Request.Method == "HEAD"}
-	x.Record.Filters = append(x.Record.Filters, edge.FilterRun{Name: f.cfg.Name, Version: f.cfg.Version})
+	g := f.begin(x)
 	defer g.end()
 
 	verdict, err := g.request()

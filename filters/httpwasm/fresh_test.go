@@ -37,7 +37,8 @@ func TestGoStateIsRestored(t *testing.T) {
 			t.Errorf("%s: %v", uri, err)
 			return
 		}
-		get := x.Response.Fields.Get
+		answer := x.Response.Fields.Clone()
+		get := answer.Get
 		if got, want := get("X-State"), "1 1001 1 1 0"; got != want && !(uri == "/grow" && got == "1 1001 1 2 0") {
 			t.Errorf("%s: state is %s, want %s", uri, got, want)
 		}

@@ -2,6 +2,8 @@ package httpwasm
 
 import (
 	"context"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/sluice-edge/sluice/edge"
@@ -27,7 +29,8 @@ const (
 	inResponse              // in handle_response
 )
 
-// guest is one instance's part in one exchange.
+// guest is one instance's part in one exchange. Those of filters are used again: the
+// end of the exchange gives them back, since what they hold is read until then.
 type guest struct {
 	f        *Filter
 	x        *edge.Exchange // nil in the trial that New makes
@@ -51,6 +54,12 @@ type guest struct {
 	logged  int    // bytes
 	said    string // its first line while the filter is made
 	line    []byte
+
+	waits func() context.Context // wait of this guest
+	stack [2]uint64              // of calls
+	list  []string               // what a host function shows
+	shown edge.Fields            // likewise
+	text  [64]byte               // likewise
 }
 
 // early is what a guest does to a response before there is one.
@@ -60,6 +69,7 @@ type early struct {
 	trailers edge.Fields
 	edits    edits
 	trail    edits
+	content  content
 }
 
 // original is a message's head before the guest changed it.
@@ -78,10 +88,87 @@ type verdict struct {
 	ctx  uint32
 }
 
+// idle keeps guests for other exchanges.
+var idle = sync.Pool{New: func() any {
+	g := new(guest)
+	g.waits = g.wait
+	return g
+}}
+
+// begin returns a guest for an exchange, which gives it back when it ends.
+func (f *Filter) begin(x *edge.Exchange) *guest {
+	g := idle.Get().(*guest)
+	g.f, g.x, g.features, g.head = f, x, f.features, x.Request.Method == "HEAD"
+	g.run = len(x.Record.Filters)
+	x.Record.Filters = append(x.Record.Filters, edge.FilterRun{Name: f.cfg.Name, Version: f.cfg.Version})
+	x.OnEnd(g)
+	return g
+}
+
+// End implements [edge.Ender].
+func (g *guest) End(*edge.Exchange) {
+	g.empty()
+	idle.Put(g)
+}
+
+// most is how many entries of a list are kept for another exchange.
+const most = 256
+
+// empty makes g as good as new, with its memory.
+func (g *guest) empty() {
+	for _, c := range [...]*content{&g.requested, &g.responded, &g.early.content} {
+		c.empty()
+	}
+	for _, f := range [...]*edge.Fields{&g.request0.fields, &g.request0.trailers, &g.response0.fields,
+		&g.early.fields, &g.early.trailers, &g.shown} {
+		if f.Len() > most {
+			*f = edge.Fields{}
+		}
+		f.Reset()
+	}
+	r, o, e := &g.request0, &g.response0, &g.early
+	*g = guest{
+		request0:  original{fields: r.fields, trailers: r.trailers},
+		response0: original{fields: o.fields},
+		requested: g.requested,
+		responded: g.responded,
+		early: early{fields: e.fields, trailers: e.trailers, content: e.content,
+			edits: emptied(e.edits), trail: emptied(e.trail)},
+		trail: emptied(g.trail),
+		list:  emptied(g.list),
+		line:  emptied(g.line),
+		shown: g.shown,
+		waits: g.waits,
+	}
+}
+
+// emptied returns a list without what is in it, for another exchange.
+func emptied[T any, L ~[]T](l L) L {
+	if cap(l) > most {
+		return nil
+	}
+	clear(l)
+	return l[:0]
+}
+
+// view returns n bytes of the guest's memory as text that is valid until the guest
+// runs again.
+func (g *guest) view(ptr, n uint64) string {
+	return asText(g.in.Read(uint32(ptr), uint32(n)))
+}
+
+// keep returns text that is valid for as long as the exchange needs it.
+func (g *guest) keep(view string) string {
+	if g.call != nil { // it runs while others serve the exchange
+		return strings.Clone(view)
+	}
+	return g.x.Concat(view)
+}
+
 // start makes the instance.
 func (g *guest) start() error {
 	begun := time.Now()
-	in, err := g.f.pool.Get(g, g.wait)
+	in, err := g.f.pool.Get(g, g.waits)
 	if err != nil {
 		g.took(time.Since(begun))
 		return err
@@ -115,11 +202,10 @@ func (g *guest) request() (verdict, error) {
 
 // handle runs handle_request.
 func (g *guest) handle() (verdict, error) {
-	var stack [1]uint64
-	if err := g.in.Call("handle_request", stack[:]); err != nil {
+	if err := g.in.Call("handle_request", g.stack[:1]); err != nil {
 		return verdict{}, err
 	}
-	switch v := stack[0]; uint32(v) {
+	switch v := g.stack[0]; uint32(v) {
 	case 0:
 		return verdict{}, nil
 	case 1:
@@ -141,11 +227,11 @@ func (g *guest) response(ctx uint32, failed bool) error {
 		o.status, o.length, o.tunnel = r.Status, r.Length, r.Tunnel
 		o.fields.CopyFrom(&r.Fields)
 	}
-	stack := [2]uint64{uint64(ctx), 0}
+	g.stack = [2]uint64{uint64(ctx), 0}
 	if failed {
-		stack[1] = 1
+		g.stack[1] = 1
 	}
-	return g.in.Call("handle_response", stack[:])
+	return g.in.Call("handle_response", g.stack[:])
 }
 
 // lossy reports whether the message cannot be restored: the guest has read

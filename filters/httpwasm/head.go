@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/filters/wasm"
@@ -67,22 +68,23 @@ func (g *guest) unsettled(what string) {
 func (g *guest) setMethod(v string) {
 	r := g.changing("the method")
 	if !isToken(v) { // RFC 9110, section 9.1
-		panic(wasm.Trap("%q is not a method", v))
+		panic(wasm.Trap("%.80q is not a method", v))
 	}
 	g.charge(len(v))
-	r.Method = v
+	r.Method = g.keep(v)
 }
 
-func (g *guest) uri() string {
+// putURI writes the path and the query, as they are in a request line.
+func (g *guest) putURI(ptr, limit uint32) uint32 {
 	r := g.asked()
 	path := r.Path
 	if path == "" {
 		path = "/"
 	}
 	if r.Query == "" {
-		return path
+		return g.put(ptr, limit, path)
 	}
-	return path + "?" + r.Query
+	return g.put(ptr, limit, path, "?", r.Query)
 }
 
 func (g *guest) setURI(v string) {
@@ -90,31 +92,39 @@ func (g *guest) setURI(v string) {
 	if v == "" {
 		v = "/"
 	}
-	path, query, _ := strings.Cut(v, "?")
 	// RFC 9112, section 3.2.1: what a request can be sent with.
-	if path[:min(1, len(path))] != "/" || strings.ContainsFunc(v, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '#' }) {
-		panic(wasm.Trap("%q is not an encoded path and query", v))
+	if v[0] != '/' || strings.ContainsFunc(v, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '#' }) {
+		panic(wasm.Trap("%.80q is not an encoded path and query", v))
 	}
 	g.charge(len(v))
-	r.Path, r.Query = path, query
+	r.Path, r.Query, _ = strings.Cut(g.keep(v), "?")
 }
 
 func (g *guest) setHost(v string) {
 	r := g.changing("the host")
 	// RFC 3986, section 3.2.2: no delimiter of another part of a URI.
 	if v == "" || strings.ContainsFunc(v, func(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune(`/?#@\<>"`, c) }) {
-		panic(wasm.Trap("%q is not a host", v))
+		panic(wasm.Trap("%.80q is not a host", v))
 	}
-	r.Authority = v
+	g.charge(len(v))
+	r.Authority = g.keep(v)
 }
 
+// source returns the address and the port of the client, until source or number is
+// called again.
 func (g *guest) source() string {
 	c := g.exchange().Client
 	if c == nil {
 		return ""
 	}
-	return netip.AddrPortFrom(c.Addr.Addr().Unmap(), c.Addr.Port()).String()
+	return asText(netip.AddrPortFrom(c.Addr.Addr().Unmap(), c.Addr.Port()).AppendTo(g.text[:0]))
 }
+
+// number returns n in digits, until source or number is called again.
+func (g *guest) number(n int64) string { return asText(strconv.AppendInt(g.text[:0], n, 10)) }
+
+// asText returns bytes as text that is what they are.
+func asText(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // status returns the response's status: what the guest has set, or 200, as long
 // as there is no other.
@@ -196,18 +206,23 @@ func (g *guest) writeBody(k kind, p []byte) {
 			g.call.write(p)
 			return
 		}
-		g.responded.write(p, g.f.cfg.Body)
+		if g.phase == inRequest {
+			g.early.content.write(p, g.f.cfg.Body)
+		} else {
+			g.responded.write(p, g.f.cfg.Body)
+		}
 	default:
 		panic(wasm.Trap("%d is no kind of content", k))
 	}
 }
 
-// contentLength returns the value of Content-Length that a message would have.
-func contentLength(length int64) []string {
+// contentLength returns the value of Content-Length that a message would have, and
+// whether there is one.
+func (g *guest) contentLength(length int64) (v string, ok bool) {
 	if length <= 0 {
-		return nil
+		return "", false
 	}
-	return []string{strconv.FormatInt(length, 10)}
+	return g.number(length), true
 }
 
 // charge counts bytes that the guest makes us hold.

@@ -25,36 +25,38 @@ var host = func() *wasm.Host {
 			s[0] = uint64(g.put(uint32(s[0]), uint32(s[1]), value(g)))
 		})
 	}
-	// set is a setter of text.
+	// set is a setter of text, which is valid until it returns.
 	set := func(name string, value func(g *guest, v string)) wasm.HostFunc {
 		return fn(name, p(i32, i32), nil, func(g *guest, s []uint64) {
-			value(g, g.in.String(uint32(s[0]), uint32(s[1])))
+			value(g, g.view(s[0], s[1]))
 		})
 	}
 	// field is a function that changes a field.
 	field := func(name string, do action) wasm.HostFunc {
 		return fn(name, p(i32, i32, i32, i32, i32), nil, func(g *guest, s []uint64) {
-			g.edit(kind(s[0]), edit{do, g.name(s[1], s[2]), g.in.String(uint32(s[3]), uint32(s[4]))})
+			g.edit(kind(s[0]), edit{do, g.name(s[1], s[2]), g.view(s[3], s[4])})
 		})
 	}
 	return &wasm.Host{Name: hostName, Funcs: []wasm.HostFunc{
 		fn("enable_features", p(i32), p(i32), func(g *guest, s []uint64) { s[0] = uint64(g.enable(features(s[0]))) }),
-		get("get_config", func(g *guest) string { return string(g.f.cfg.Config) }),
+		get("get_config", func(g *guest) string { return g.f.text }),
 		fn("log", p(i32, i32, i32), nil, func(g *guest, s []uint64) { g.log(int32(s[0]), uint32(s[1]), uint32(s[2])) }),
 		fn("log_enabled", p(i32), p(i32), func(g *guest, s []uint64) { s[0] = uint64(g.logEnabled(int32(s[0]))) }),
 
 		get("get_method", func(g *guest) string { return g.asked().Method }),
 		set("set_method", (*guest).setMethod),
-		get("get_uri", (*guest).uri),
+		fn("get_uri", p(i32, i32), p(i32), func(g *guest, s []uint64) {
+			s[0] = uint64(g.putURI(uint32(s[0]), uint32(s[1])))
+		}),
 		set("set_uri", (*guest).setURI),
 		get("get_protocol_version", func(g *guest) string { return g.asked().Proto }),
 		get("get_source_addr", (*guest).source),
 
 		fn("get_header_names", p(i32, i32, i32), p(i64), func(g *guest, s []uint64) {
-			s[0] = g.putList(uint32(s[1]), uint32(s[2]), g.names(kind(s[0])))
+			s[0] = g.putList(uint32(s[1]), uint32(s[2]), g.names(kind(s[0])), true)
 		}),
 		fn("get_header_values", p(i32, i32, i32, i32, i32), p(i64), func(g *guest, s []uint64) {
-			s[0] = g.putList(uint32(s[3]), uint32(s[4]), g.values(kind(s[0]), g.name(s[1], s[2])))
+			s[0] = g.putList(uint32(s[3]), uint32(s[4]), g.values(kind(s[0]), g.name(s[1], s[2])), false)
 		}),
 		field("set_header_value", setField),
 		field("add_header_value", addField),
@@ -73,18 +75,26 @@ var host = func() *wasm.Host {
 	}}
 }()
 
-// put writes v to the guest's memory if it fits in limit bytes, and returns its
-// length.
-func (g *guest) put(ptr, limit uint32, v string) uint32 {
-	if uint64(len(v)) <= uint64(limit) {
-		copy(g.in.Read(ptr, uint32(len(v))), v)
+// put writes a text to the guest's memory if all of it fits in limit bytes, and returns
+// its length.
+func (g *guest) put(ptr, limit uint32, parts ...string) uint32 {
+	n := 0
+	for _, v := range parts {
+		n += len(v)
 	}
-	return uint32(len(v))
+	if uint64(n) <= uint64(limit) {
+		b := g.in.Read(ptr, uint32(n))[:0]
+		for _, v := range parts {
+			b = append(b, v...)
+		}
+	}
+	return uint32(n)
 }
 
-// putList writes texts, each ended by NUL, if all of them fit in limit bytes. It
-// returns how many they are in the high half, and their length in the low half.
-func (g *guest) putList(ptr, limit uint32, list []string) uint64 {
+// putList writes texts, each ended by NUL, if all of them fit in limit bytes; in lower
+// case if that is asked for. It returns how many they are in the high half, and their
+// length in the low half.
+func (g *guest) putList(ptr, limit uint32, list []string, lower bool) uint64 {
 	n := 0
 	for _, v := range list {
 		n += len(v) + 1
@@ -97,8 +107,20 @@ func (g *guest) putList(ptr, limit uint32, list []string) uint64 {
 		for _, v := range list {
 			b = append(append(b, v...), 0)
 		}
+		if lower {
+			toLower(b)
+		}
 	}
 	return uint64(len(list))<<32 | uint64(n)
+}
+
+// toLower makes ASCII letters small.
+func toLower(b []byte) {
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c | 0x20
+		}
+	}
 }
 
 func (g *guest) enable(f features) features {
@@ -123,7 +145,7 @@ func (g *guest) log(level int32, ptr, n uint32) {
 	if g.logEnabled(level) == 0 || uint64(ptr)+uint64(n) > uint64(g.in.Bytes()) {
 		return
 	}
-	g.say(levels[level+1], g.in.String(ptr, min(n, uint32(g.f.cfg.LogBytes)+1)))
+	g.say(levels[level+1], g.view(uint64(ptr), min(uint64(n), uint64(g.f.cfg.LogBytes)+1)))
 }
 
 func (g *guest) logEnabled(level int32) uint32 {

@@ -3,11 +3,21 @@ package httpwasm
 import (
 	"bytes"
 	"log/slog"
+	"strings"
 
 	"github.com/sluice-edge/sluice/filters/journal"
 )
 
-// say logs a line of the guest's, within what it may log in an exchange.
+// says is what is logged with what a guest says.
+func (r role) says() string {
+	if r == asFunction {
+		return "function says"
+	}
+	return "filter says"
+}
+
+// say logs a line of the guest's, within what it may log in an exchange. The line may
+// alias the guest's memory.
 func (g *guest) say(level slog.Level, line string) {
 	left := g.f.cfg.LogBytes - g.logged
 	if left <= 0 || line == "" {
@@ -18,9 +28,9 @@ func (g *guest) say(level slog.Level, line string) {
 		line = line[:left] + "..."
 	}
 	if g.x == nil && g.said == "" {
-		g.said = line
+		g.said = strings.Clone(line)
 	}
-	g.f.cfg.Journal.Say(string(g.f.role)+" says", journal.Line{Level: level, Version: g.f.cfg.Version, ID: g.id(), Text: line})
+	g.f.cfg.Journal.Say(g.f.role.says(), journal.Line{Level: level, Version: g.f.cfg.Version, ID: g.id(), Text: line})
 }
 
 // print takes what the guest writes to standard output and standard error, and
@@ -41,7 +51,7 @@ func (g *guest) print(p []byte) {
 // flush logs the last line that has no end.
 func (g *guest) flush() {
 	g.say(slog.LevelInfo, string(g.line))
-	g.line = nil
+	g.line = g.line[:0]
 }
 
 func (g *guest) id() string {
