@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Check looks at a module and returns the name of its ABI. An error is wrapped in
@@ -23,7 +24,17 @@ func (s *Store) Receive(name string, r io.Reader, check Check) (*Upload, error) 
 	if err := CheckName(name); err != nil {
 		return nil, err
 	}
+	if err := s.usable(name); err != nil {
+		return nil, err
+	}
 	return s.receive(name, r, check)
+}
+
+// usable returns the damage of a name's record.
+func (s *Store) usable(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.damaged[name]
 }
 
 // Put receives a module and accepts it.
@@ -42,6 +53,9 @@ func (s *Store) Put(name string, from Source, r io.Reader, check Check) (v Versi
 // that has changed.
 func (s *Store) Seed(name string, file []byte, check Check) (v Version, changed bool, err error) {
 	if err := CheckName(name); err != nil {
+		return Version{}, false, err
+	}
+	if err := s.usable(name); err != nil {
 		return Version{}, false, err
 	}
 	if s.Seen(name, file) {
@@ -66,23 +80,69 @@ func (s *Store) Seen(name string, file []byte) bool {
 	return ok && r.File == hex.EncodeToString(sum[:])
 }
 
-// Load returns the bytes of a module. A file that has been tampered with is an
-// error.
+// Load returns the bytes of a module. One that has been tampered with is a [Damaged].
 func (s *Store) Load(digest string) ([]byte, error) {
 	if !digestShape.MatchString(digest) {
 		return nil, fmt.Errorf("module %q: %w", digest, ErrNotFound)
 	}
-	b, err := os.ReadFile(s.module(digest))
+	path := s.module(digest)
+	b, err := readFile(path, s.cfg.Size)
+	if err == nil {
+		if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != digest {
+			err = fmt.Errorf("has been changed: the SHA-256 of its content is %x, and was %s", sum, digest)
+		}
+	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("module %s: %w", digest, ErrNotFound)
+		err = fmt.Errorf("the file is %w", ErrNotFound)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("load module: %w", err)
-	}
-	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != digest {
-		return nil, fmt.Errorf("load module: %s has been changed: the SHA-256 of its content is %x", s.module(digest), sum)
+		return nil, &Damaged{Path: path, Err: err, Cure: "upload the module again"}
 	}
 	return b, nil
+}
+
+// readFile reads a regular file of the store. What a link leads to is not the store's.
+func readFile(path string, most int64) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ELOOP) {
+		return nil, errors.New("is a symbolic link, and was a file")
+	}
+	if err != nil {
+		return nil, plain(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("is no regular file, and was one")
+	}
+	if err != nil {
+		return nil, plain(err)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(b)) > most {
+		err = fmt.Errorf("has more than %d bytes", most)
+	}
+	return b, plain(err)
+}
+
+// plain returns an error without the path that it is about.
+func plain(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
+}
+
+// makeDir makes a directory of the store, if there is none.
+func makeDir(path string) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	info, err := os.Lstat(path)
+	if err == nil && !info.IsDir() {
+		err = &Damaged{Path: path, Err: errors.New("is a symbolic link, and was a directory"), Cure: "put the directory itself there"}
+	}
+	return err
 }
 
 // receive writes a module aside and checks it.
@@ -145,23 +205,30 @@ func (f *failing) Read(p []byte) (int, error) {
 
 func (s *Store) recordPath(name string) string { return filepath.Join(s.records(), name+".json") }
 
+// maxRecord is the largest record of a name that is read, in bytes.
+const maxRecord = 4 << 20
+
 func (s *Store) readRecord(name string) (*record, error) {
-	path := s.recordPath(name)
-	b, err := os.ReadFile(path)
+	b, err := readFile(s.recordPath(name), maxRecord)
 	if err != nil {
 		return nil, err
 	}
 	r := new(record)
 	if err := json.Unmarshal(b, r); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("is no record of a module: %w", err)
 	}
-	if _, ok := r.version(r.Current); !ok {
-		return nil, fmt.Errorf("%s: there is no version %d, which is to be current", path, r.Current)
+	if _, ok := r.version(r.Current); !ok && r.Current != 0 {
+		return nil, fmt.Errorf("has no version %d, which is to be current", r.Current)
 	}
+	last := 0
 	for _, v := range r.Versions {
-		if !digestShape.MatchString(v.Digest) || v.Number < 1 || v.Number > r.Last {
-			return nil, fmt.Errorf("%s: version %d is not valid", path, v.Number)
+		if !digestShape.MatchString(v.Digest) || v.Number <= last || v.Number > r.Last {
+			return nil, fmt.Errorf("has a version %d that is not valid", v.Number)
 		}
+		last = v.Number
+	}
+	if len(r.Versions) == 0 {
+		return nil, errors.New("has no version")
 	}
 	r.forget()
 	return r, nil

@@ -59,6 +59,16 @@ type Version struct {
 // ErrNotFound is wrapped by errors about what the store does not have.
 var ErrNotFound = errors.New("not found")
 
+// Damaged is the error of a file that is not as the store has left it.
+type Damaged struct {
+	Path string
+	Err  error  // what is wrong with it
+	Cure string // what to do
+}
+
+func (d *Damaged) Error() string { return fmt.Sprintf("%s: %v: %s", d.Path, d.Err, d.Cure) }
+func (d *Damaged) Unwrap() error { return d.Err }
+
 // ErrTooLarge is wrapped by errors about modules of more than Config.Size bytes.
 var ErrTooLarge = errors.New("too large")
 
@@ -81,19 +91,30 @@ type Store struct {
 
 	syncDir func(string) error // osfile.SyncDir; for tests, which fail there
 
-	mu    sync.Mutex // guards the following fields, and the renaming and removing of files
-	names map[string]*record
-	held  map[string][]int // versions by name that are kept whatever their age
-	open  map[*Upload]bool // uploads that were accepted and may be undone
+	mu      sync.Mutex // guards the following fields, and the renaming and removing of files
+	names   map[string]*record
+	damaged map[string]error // names whose record cannot be read, and why
+	held    map[string][]int // versions by name that are kept whatever their age
+	open    map[*Upload]bool // uploads that were accepted and may be undone
 }
 
 // record is what the store knows of a name, and the JSON of its file.
 type record struct {
-	Current  int       `json:"current"`        // number of the version
+	Current  int       `json:"current"`        // number of the version; 0: all were only stored
+	Since    time.Time `json:"since,omitzero"` // when it became current
 	Past     []int     `json:"past,omitempty"` // those that were current before it, the latest last
 	Last     int       `json:"last"`           // highest number given
 	File     string    `json:"file,omitempty"` // digest that the configuration's file had when it was last seen
 	Versions []Version `json:"versions"`       // oldest first
+	Retreat  *Retreat  `json:"retreat,omitempty"`
+}
+
+// Retreat is why a version became current that nobody has asked for: another one
+// did not do well.
+type Retreat struct {
+	From   int       `json:"from"` // number of the other version
+	Reason string    `json:"reason"`
+	Time   time.Time `json:"time"`
 }
 
 func (r *record) version(number int) (Version, bool) {
@@ -111,13 +132,20 @@ func (r *record) clone() *record {
 	return &c
 }
 
-// use makes a version the current one.
+// use makes a version the current one. Whoever asks for one has seen why the version
+// before was left.
 func (r *record) use(number int) {
-	if r.Current != number && r.Current != 0 {
+	r.Retreat = nil
+	if r.Current == number {
+		return
+	}
+	if r.Current != 0 {
 		r.Past = append(r.Past, r.Current)
 	}
-	r.Current = number
+	r.Current, r.Since = number, now()
 }
+
+func now() time.Time { return time.Now().UTC().Round(0) }
 
 // forget leaves what is no version any more out of the past, and what would be no
 // change.
@@ -146,9 +174,9 @@ const maxPast = 100
 // upload has left is removed.
 func Open(dir string, cfg Config) (*Store, error) {
 	cfg.setDefaults()
-	s := &Store{dir: dir, cfg: cfg, names: make(map[string]*record), open: make(map[*Upload]bool), step: func(string) {}, syncDir: osfile.SyncDir}
+	s := &Store{dir: dir, cfg: cfg, names: make(map[string]*record), damaged: make(map[string]error), open: make(map[*Upload]bool), step: func(string) {}, syncDir: osfile.SyncDir}
 	for _, d := range []string{s.modules(), s.records(), s.temp()} {
-		if err := os.MkdirAll(d, 0o700); err != nil {
+		if err := makeDir(d); err != nil {
 			return nil, fmt.Errorf("open module store: %w", err)
 		}
 	}
@@ -168,7 +196,8 @@ func Open(dir string, cfg Config) (*Store, error) {
 		}
 		r, err := s.readRecord(name)
 		if err != nil {
-			return nil, fmt.Errorf("open module store: %w", err)
+			s.damaged[name] = &Damaged{Path: s.recordPath(name), Err: err, Cure: "restore the file from a backup, or remove the name with all its versions"}
+			continue
 		}
 		s.names[name] = r
 	}
@@ -203,50 +232,106 @@ func CheckName(name string) error {
 	return nil
 }
 
-// List returns the names that have versions, sorted.
+// List returns the names that have versions, sorted. Those whose record is damaged
+// are among them.
 func (s *Store) List() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Sorted(maps.Keys(s.names))
+	return slices.Sorted(func(yield func(string) bool) {
+		maps.Keys(s.names)(yield)
+		maps.Keys(s.damaged)(yield)
+	})
+}
+
+// Damage returns the names whose record is damaged, and how.
+func (s *Store) Damage() map[string]error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.damaged)
+}
+
+// find returns what the store knows of a name. s.mu is held.
+func (s *Store) find(name string) (*record, error) {
+	if err := s.damaged[name]; err != nil {
+		return nil, err
+	}
+	r, ok := s.names[name]
+	if !ok {
+		return nil, fmt.Errorf("module %q: %w", name, ErrNotFound)
+	}
+	return r, nil
+}
+
+// findVersion returns what the store knows of a version. s.mu is held.
+func (s *Store) findVersion(name string, number int) (*record, Version, error) {
+	r, err := s.find(name)
+	if err != nil {
+		return nil, Version{}, err
+	}
+	v, ok := r.version(number)
+	if !ok {
+		return nil, Version{}, fmt.Errorf("version %d of module %q: %w", number, name, ErrNotFound)
+	}
+	return r, v, nil
 }
 
 // Versions returns a name's versions, oldest first.
 func (s *Store) Versions(name string) ([]Version, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, ok := s.names[name]
-	if !ok {
-		return nil, fmt.Errorf("module %q: %w", name, ErrNotFound)
+	r, err := s.find(name)
+	if err != nil {
+		return nil, err
 	}
 	return slices.Clone(r.Versions), nil
 }
 
-// Current returns the version that a name stands for.
+// Current returns the version that a name stands for. It is the zero Version if all
+// that the name has was only stored.
 func (s *Store) Current(name string) (Version, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, ok := s.names[name]
-	if !ok {
-		return Version{}, fmt.Errorf("module %q: %w", name, ErrNotFound)
+	r, err := s.find(name)
+	if err != nil {
+		return Version{}, err
 	}
 	v, _ := r.version(r.Current)
 	return v, nil
 }
 
-// Use makes a version that there is the current one.
-func (s *Store) Use(name string, number int) (Version, error) {
+// Since returns when the current version became that, and what it has replaced because
+// that did not do well: nil if somebody has asked for it.
+func (s *Store) Since(name string) (time.Time, *Retreat) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, ok := s.names[name]
-	if !ok {
-		return Version{}, fmt.Errorf("module %q: %w", name, ErrNotFound)
+	r, err := s.find(name)
+	if err != nil {
+		return time.Time{}, nil
 	}
-	v, ok := r.version(number)
-	if !ok {
-		return Version{}, fmt.Errorf("version %d of module %q: %w", number, name, ErrNotFound)
+	return r.Since, r.Retreat
+}
+
+// Use makes a version that there is the current one.
+func (s *Store) Use(name string, number int) (Version, error) { return s.use(name, number, nil) }
+
+// Retreat is Use where nobody has asked for it, and keeps why.
+func (s *Store) Retreat(name string, number int, why Retreat) (Version, error) {
+	return s.use(name, number, &why)
+}
+
+func (s *Store) use(name string, number int, why *Retreat) (Version, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, v, err := s.findVersion(name, number)
+	if err != nil {
+		return Version{}, err
+	}
+	if r.Current == number && r.Retreat == nil && why == nil {
+		return v, nil
 	}
 	next := r.clone()
 	next.use(number)
+	next.Retreat = why
 	next.forget()
 	return v, s.commit(name, next)
 }
@@ -255,15 +340,8 @@ func (s *Store) Use(name string, number int) (Version, error) {
 func (s *Store) Version(name string, number int) (Version, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, ok := s.names[name]
-	if !ok {
-		return Version{}, fmt.Errorf("module %q: %w", name, ErrNotFound)
-	}
-	v, ok := r.version(number)
-	if !ok {
-		return Version{}, fmt.Errorf("version %d of module %q: %w", number, name, ErrNotFound)
-	}
-	return v, nil
+	_, v, err := s.findVersion(name, number)
+	return v, err
 }
 
 // ErrFirst is wrapped by the error of Back where there is nothing to go back to.
@@ -278,9 +356,9 @@ func (s *Store) Before(name string) (Version, error) {
 
 // before is Before. s.mu is held.
 func (s *Store) before(name string) (Version, error) {
-	r, ok := s.names[name]
-	if !ok {
-		return Version{}, fmt.Errorf("module %q: %w", name, ErrNotFound)
+	r, err := s.find(name)
+	if err != nil {
+		return Version{}, err
 	}
 	n := len(r.Past) - 1
 	if n < 0 {
@@ -299,7 +377,8 @@ func (s *Store) Back(name string) (Version, error) {
 		return Version{}, err
 	}
 	next := s.names[name].clone()
-	next.Current, next.Past = v.Number, next.Past[:len(next.Past)-1]
+	next.Current, next.Since, next.Retreat = v.Number, now(), nil
+	next.Past = next.Past[:len(next.Past)-1]
 	next.forget()
 	return v, s.commit(name, next)
 }
@@ -316,18 +395,24 @@ func (s *Store) Hold(versions map[string][]int) {
 func (s *Store) Remove(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.names[name]; !ok {
-		return fmt.Errorf("module %q: %w", name, ErrNotFound)
+	if s.damaged[name] == nil {
+		if _, err := s.find(name); err != nil {
+			return err
+		}
 	}
 	if err := s.commit(name, nil); err != nil {
 		return err
 	}
+	delete(s.damaged, name)
 	return s.sweep()
 }
 
-// sweep deletes the modules that no name has, nor will have if uploads are undone.
-// s.mu is held, or nobody else has the store yet.
+// sweep deletes the modules that no name has, nor will have if uploads are undone, nor
+// may have if its record is mended. s.mu is held, or nobody else has the store yet.
 func (s *Store) sweep() error {
+	if len(s.damaged) > 0 {
+		return nil
+	}
 	used := make(map[string]bool)
 	use := func(r *record) {
 		for _, v := range r.Versions {

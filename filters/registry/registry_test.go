@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/iotest"
 )
@@ -284,12 +285,125 @@ func TestTampered(t *testing.T) {
 	if _, err := s.Load("../names/a.json"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("load of a path: %v", err)
 	}
-	for _, bad := range []string{"{", `{"current":2,"last":1,"versions":[]}`, `{"current":1,"last":1,"versions":[{"number":1,"digest":"../x"}]}`} {
-		if err := os.WriteFile(filepath.Join(dir, "names", "a.json"), []byte(bad), 0o600); err != nil {
+}
+
+// A record that cannot be believed takes no other name with it, and nothing of it is
+// lost: it may be mended.
+func TestDamagedRecord(t *testing.T) {
+	f := func(what, want string, damage func(path string) error) {
+		t.Helper()
+		dir := t.TempDir()
+		s := open(t, dir, Config{})
+		put(t, s, "a", "one")
+		put(t, s, "b", "two")
+		path := filepath.Join(dir, "names", "a.json")
+		right, err := os.ReadFile(path)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(dir, Config{}); err == nil || !strings.Contains(err.Error(), "a.json") {
-			t.Errorf("open with %s: %v", bad, err)
+		if err := damage(path); err != nil {
+			t.Fatal(err)
+		}
+		s = open(t, dir, Config{})
+		for op, err := range map[string]error{
+			"Current": second(s.Current("a")), "Versions": second(s.Versions("a")), "Use": second(s.Use("a", 1)),
+			"Before": second(s.Before("a")), "Version": second(s.Version("a", 1)),
+			"Receive": second(s.Receive("a", strings.NewReader("three"), nil)), "Damage": s.Damage()["a"],
+		} {
+			if d, ok := errors.AsType[*Damaged](err); !ok || d.Path != path || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %s: %v", what, op, err)
+			}
+		}
+		if _, _, err := s.Seed("a", []byte("file"), nil); err == nil {
+			t.Errorf("%s: seeded", what)
+		}
+		if got := fmt.Sprint(s.List()); got != "[a b]" {
+			t.Errorf("%s: names are %s", what, got)
+		}
+		if v, err := s.Current("b"); v.Number != 1 || err != nil {
+			t.Errorf("%s: another name is %v, %v", what, v, err)
+		}
+		put(t, s, "c", "makes the store sweep")
+		if err := s.Remove("c"); err != nil {
+			t.Error(err)
+		}
+		if err := errors.Join(os.RemoveAll(path), os.WriteFile(path, right, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		mended := open(t, dir, Config{})
+		v, _ := mended.Current("a")
+		if b, err := mended.Load(v.Digest); string(b) != "one" || err != nil {
+			t.Errorf("%s: mended it is %q, %v", what, b, err)
+		}
+		if err := errors.Join(os.Remove(path), damage(path)); err != nil {
+			t.Fatal(err)
+		}
+		s = open(t, dir, Config{})
+		if err := s.Remove("a"); err != nil {
+			t.Errorf("%s: remove: %v", what, err)
+		}
+		if v, created := put(t, s, "a", "again"); v.Number != 1 || !created {
+			t.Errorf("%s: after Remove: %v", what, v)
+		}
+	}
+	write := func(text string) func(string) error {
+		return func(path string) error { return os.WriteFile(path, []byte(text), 0o600) }
+	}
+	sum := strings.Repeat("0", 64)
+	f("no JSON", "is no record", write("{"))
+	f("a current one that there is not", "no version 2", write(`{"current":2,"last":2,"versions":[{"number":1,"digest":"`+sum+`"}]}`))
+	f("a path", "not valid", write(`{"current":1,"last":1,"versions":[{"number":1,"digest":"../x"}]}`))
+	f("twice the same", "not valid", write(`{"current":1,"last":1,"versions":[{"number":1,"digest":"`+sum+`"},{"number":1,"digest":"`+sum+`"}]}`))
+	f("no version", "has no version", write(`{}`))
+	f("too long", "has more than", write(strings.Repeat(" ", maxRecord+1)))
+	f("a link", "symbolic link", func(path string) error {
+		return errors.Join(os.RemoveAll(path), os.Symlink("b.json", path))
+	})
+	f("a pipe", "no regular file", func(path string) error { return errors.Join(os.RemoveAll(path), syscall.Mkfifo(path, 0o600)) })
+}
+
+// A module's file that is not as it was is refused, whatever it is now.
+func TestDamagedModule(t *testing.T) {
+	f := func(what, want string, damage func(path string) error) {
+		t.Helper()
+		dir := t.TempDir()
+		s := open(t, dir, Config{Size: 100})
+		v, _ := put(t, s, "a", "module")
+		path := filepath.Join(dir, "modules", v.Digest+".wasm")
+		if err := damage(path); err != nil {
+			t.Fatal(err)
+		}
+		_, err := s.Load(v.Digest)
+		if d, ok := errors.AsType[*Damaged](err); !ok || d.Path != path || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "upload the module again") {
+			t.Errorf("%s: %v", what, err)
+		}
+		put(t, s, "a", "module")
+		if b, err := s.Load(v.Digest); string(b) != "module" || err != nil {
+			t.Errorf("%s: uploaded again it is %q, %v", what, b, err)
+		}
+	}
+	write := func(text string) func(string) error {
+		return func(path string) error { return os.WriteFile(path, []byte(text), 0o600) }
+	}
+	f("other content", "has been changed: the SHA-256 of its content is "+digest("Module"), write("Module"))
+	f("no content", "has been changed", write(""))
+	f("too much", "more than 100 bytes", write(strings.Repeat("x", 101)))
+	f("gone", "not found", os.Remove)
+	f("a link to the same", "symbolic link", func(path string) error {
+		return errors.Join(os.Rename(path, path+".real"), os.Symlink(path+".real", path))
+	})
+	f("a pipe", "no regular file", func(path string) error { return errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)) })
+}
+
+// Nor is a directory of the store what a link leads to.
+func TestLinkedDirectory(t *testing.T) {
+	for _, name := range []string{"modules", "names", "tmp"} {
+		dir, elsewhere := t.TempDir(), t.TempDir()
+		if err := os.Symlink(elsewhere, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(dir, Config{}); err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "symbolic link") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
@@ -338,8 +452,8 @@ func TestUnwritable(t *testing.T) {
 	}
 }
 
-// TestCrash ends a process, without any clean-up, at each step of an upload. The
-// store is then as it was before, or as it is after.
+// TestCrash ends a process, without any clean-up, at each step of whatever changes the
+// store. It is then as it was before, or as it is after.
 func TestCrash(t *testing.T) {
 	if dir := os.Getenv("REGISTRY_TEST_CRASH_DIR"); dir != "" {
 		s := open(t, dir, Config{})
@@ -348,14 +462,21 @@ func TestCrash(t *testing.T) {
 				os.Exit(99)
 			}
 		}
-		put(t, s, "a", "new")
+		changes[os.Getenv("REGISTRY_TEST_CRASH_CHANGE")](t, s)
 		return
 	}
+	t.Run("other changes", func(t *testing.T) {
+		for change := range changes {
+			for _, step := range []string{"created", "written", "synced", "renamed", "record written", "recorded"} {
+				crash(t, change, step)
+			}
+		}
+	})
 	for _, step := range []string{"created", "written", "synced", "renamed", "record written", "recorded"} {
 		dir := t.TempDir()
 		put(t, open(t, dir, Config{}), "a", "old")
 		cmd := exec.Command(os.Args[0], "-test.run=^TestCrash$")
-		cmd.Env = append(os.Environ(), "REGISTRY_TEST_CRASH_DIR="+dir, "REGISTRY_TEST_CRASH_STEP="+step)
+		cmd.Env = append(os.Environ(), "REGISTRY_TEST_CRASH_CHANGE=accept", "REGISTRY_TEST_CRASH_DIR="+dir, "REGISTRY_TEST_CRASH_STEP="+step)
 		out, _ := cmd.CombinedOutput()
 		if cmd.ProcessState.ExitCode() != 99 {
 			t.Fatalf("%s: the process did not end there: %s", step, out)
@@ -376,4 +497,166 @@ func TestCrash(t *testing.T) {
 			t.Errorf("%s: %d modules and %d temporary files", step, m, tmp)
 		}
 	}
+}
+
+// changes are what may be going on when a process ends, of a store that has three
+// versions of a, the second current.
+var changes = map[string]func(*testing.T, *Store){
+	"accept": func(t *testing.T, s *Store) { put(t, s, "a", "new") },
+	"store": func(t *testing.T, s *Store) {
+		up := receive(t, s, "a", "new")
+		if _, _, err := up.Store(API); err != nil {
+			t.Fatal(err)
+		}
+	},
+	"undo": func(t *testing.T, s *Store) {
+		up := receive(t, s, "a", "new")
+		accept(t, up)
+		if err := up.Undo(); err != nil {
+			t.Fatal(err)
+		}
+	},
+	"use":     func(t *testing.T, s *Store) { must(t)(s.Use("a", 3)) },
+	"back":    func(t *testing.T, s *Store) { must(t)(s.Back("a")) },
+	"retreat": func(t *testing.T, s *Store) { must(t)(s.Retreat("a", 1, Retreat{From: 2, Reason: "traps"})) },
+}
+
+func must(t *testing.T) func(Version, error) {
+	return func(_ Version, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// crash ends a process at a step of a change, if the change has that step, and looks at
+// what is left: a record that is whole, of before or after.
+func crash(t *testing.T, change, step string) {
+	t.Helper()
+	fill := func(s *Store) {
+		for _, module := range []string{"1", "2", "3"} {
+			put(t, s, "a", module)
+		}
+		must(t)(s.Use("a", 1))
+		must(t)(s.Use("a", 2))
+	}
+	shown := func(dir string) string {
+		s := open(t, dir, Config{})
+		v, err := s.Current("a")
+		if err != nil {
+			t.Fatalf("%s, %s: %v", change, step, err)
+		}
+		all, _ := s.Versions("a")
+		text := fmt.Sprint(v.Number, " of")
+		for _, v := range all {
+			b, err := s.Load(v.Digest)
+			if err != nil {
+				t.Errorf("%s, %s: %v", change, step, err)
+			}
+			text += fmt.Sprintf(" %d=%s", v.Number, b)
+		}
+		_, why := s.Since("a")
+		if n := entries(t, dir, "modules"); n != len(all) || entries(t, dir, "tmp") != 0 {
+			t.Errorf("%s, %s: %d modules of %d versions, %d temporary files", change, step, n, len(all), entries(t, dir, "tmp"))
+		}
+		return fmt.Sprint(text, " ", why != nil)
+	}
+	dir, whole := t.TempDir(), t.TempDir()
+	fill(open(t, dir, Config{}))
+	before := shown(dir)
+	cmd := exec.Command(os.Args[0], "-test.run=^TestCrash$")
+	cmd.Env = append(os.Environ(), "REGISTRY_TEST_CRASH_CHANGE="+change, "REGISTRY_TEST_CRASH_DIR="+dir, "REGISTRY_TEST_CRASH_STEP="+step)
+	out, _ := cmd.CombinedOutput()
+	if code := cmd.ProcessState.ExitCode(); code != 99 && code != 0 {
+		t.Fatalf("%s, %s: %s", change, step, out)
+	}
+	s := open(t, whole, Config{})
+	fill(s)
+	changes[change](t, s)
+	after := shown(whole)
+	accepted := before // in between, where there are two changes
+	if change == "undo" {
+		accepted = "4 of 1=1 2=2 3=3 4=new false"
+	}
+	if got := shown(dir); got != before && got != after && got != accepted {
+		t.Errorf("%s, %s: left is %s, want %s or %s", change, step, got, before, after)
+	}
+}
+
+// What is only stored can be put to use, and changes nothing before.
+func TestStoreOnly(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Config{Keep: 1})
+	store := func(module string) (Version, bool) {
+		t.Helper()
+		up := receive(t, s, "a", module)
+		v, created, err := up.Store(API)
+		if err := errors.Join(err, up.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return v, created
+	}
+	if v, created := store("one"); v.Number != 1 || !created {
+		t.Errorf("the first is %+v, %v", v, created)
+	}
+	if v, err := s.Current("a"); v.Number != 0 || err != nil {
+		t.Errorf("current is %+v, %v", v, err)
+	}
+	s = open(t, dir, Config{Keep: 1})
+	must(t)(s.Use("a", 1))
+	if v, created := store("two"); v.Number != 2 || !created { // one more than are kept
+		t.Errorf("the second is %+v, %v", v, created)
+	}
+	if v, created := store("one"); v.Number != 1 || created {
+		t.Errorf("the first again is %+v, %v", v, created)
+	}
+	if v, _ := s.Current("a"); v.Number != 1 {
+		t.Errorf("current is %+v", v)
+	}
+	if _, err := s.Before("a"); !errors.Is(err, ErrFirst) {
+		t.Errorf("before it: %v", err)
+	}
+	up := receive(t, s, "a", "three")
+	if _, _, err := up.Store(API); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(up.Undo(), up.Close()); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Version("a", 3); !errors.Is(err, ErrNotFound) {
+		t.Errorf("undone: %v", err)
+	}
+}
+
+// Why a version is current is kept until somebody asks for one.
+func TestRetreat(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Config{})
+	put(t, s, "a", "1")
+	put(t, s, "a", "2")
+	must(t)(s.Retreat("a", 1, Retreat{From: 2, Reason: "traps"}))
+	check := func(current int, reason string) {
+		t.Helper()
+		v, err := s.Current("a")
+		since, why := s.Since("a")
+		switch {
+		case err != nil || v.Number != current || since.IsZero():
+			t.Errorf("current is %v since %v, %v; want %d", v.Number, since, err, current)
+		case reason == "" && why != nil, reason != "" && (why == nil || why.Reason != reason || why.From != 2):
+			t.Errorf("why: %+v, want %q", why, reason)
+		}
+	}
+	check(1, "traps")
+	s = open(t, dir, Config{})
+	check(1, "traps")
+	must(t)(s.Use("a", 1)) // somebody has seen it
+	check(1, "")
+	must(t)(s.Retreat("a", 1, Retreat{From: 2, Reason: "time"}))
+	check(1, "time")
+	put(t, s, "a", "2")
+	check(2, "")
+	must(t)(s.Retreat("a", 1, Retreat{From: 2, Reason: "again"}))
+	must(t)(s.Back("a"))
+	check(2, "")
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"time"
 )
 
 // Upload is a module that has been received for a name, and checked.
@@ -25,9 +24,22 @@ type Upload struct {
 // has had before is not a new version: the old one becomes current again, and
 // created is false. It is called once.
 func (u *Upload) Accept(from Source) (v Version, created bool, err error) {
+	return u.accept(from, true)
+}
+
+// Store makes the module a version of its name, as Accept does, and leaves the version
+// current that is. It is called instead of Accept.
+func (u *Upload) Store(from Source) (v Version, created bool, err error) {
+	return u.accept(from, false)
+}
+
+func (u *Upload) accept(from Source, current bool) (v Version, created bool, err error) {
 	s := u.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.damaged[u.name]; err != nil {
+		return Version{}, false, err
+	}
 	// A file of that name has the same content, unless it was tampered with: then
 	// this is the cure.
 	if err := os.Rename(u.path, s.module(u.digest)); err != nil {
@@ -41,15 +53,17 @@ func (u *Upload) Accept(from Source) (v Version, created bool, err error) {
 	}
 	if v = next.find(u.digest); v.Number == 0 {
 		next.Last++
-		v, created = Version{next.Last, u.digest, u.abi, u.bytes, time.Now().UTC().Round(0), from}, true
+		v, created = Version{next.Last, u.digest, u.abi, u.bytes, now(), from}, true
 		next.Versions = append(next.Versions, v)
 		u.created = v.Number
 	}
-	next.use(v.Number)
+	if current {
+		next.use(v.Number)
+	}
 	if from == File {
 		next.File = u.digest
 	}
-	next.prune(s.cfg.Keep, s.held[u.name])
+	next.prune(s.cfg.Keep, append(slices.Clip(s.held[u.name]), v.Number))
 	next.forget()
 	if err = s.syncDir(s.modules()); err != nil {
 		err = fmt.Errorf("store module: %w", err)
