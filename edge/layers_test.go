@@ -37,6 +37,7 @@ var layers = map[string]int{
 
 	"edge/balance":     2,
 	"edge/certs":       2,
+	"edge/kv":          2,
 	"edge/listen":      2,
 	"edge/rollout":     2,
 	"filters/journal":  2,
@@ -63,6 +64,7 @@ var layers = map[string]int{
 	"filters/function": 5,
 
 	"edge/config":              6,
+	"filters/trial":            6,
 	"edge/server":              7,
 	"cmd/sluice/internal/text": 7,
 
@@ -109,6 +111,7 @@ var doors = []door{
 	{"github.com/tetratelabs/wazero/api", []string{"filters/wasm", "filters/httpwasm"}, []string{"filters/wasm/rewrite"}},
 	{"github.com/tetratelabs/wazero/...", []string{"filters/wasm"}, []string{"filters/wasm/memory", "filters/wasm/rewrite"}},
 	{"github.com/yuin/goldmark/...", []string{"examples/markdown"}, nil},
+	{"go.etcd.io/bbolt/...", []string{"edge/kv"}, nil},
 	{"golang.org/x/net/http2/...", []string{"edge/http2"}, nil},
 	{"golang.org/x/sys/...", []string{"edge/cache", "edge/http1", "edge/listen", "filters/wasm/memory"}, nil},
 	{"golang.org/x/term", []string{"cmd/sluice"}, nil},
