@@ -44,6 +44,7 @@ type Server struct {
 	secrets  atomic.Pointer[secrets]
 	meters   meters
 	troubles *journal.Limiter
+	trying   chan struct{} // one taken by each module that is tried
 
 	// changing is held by whoever changes the configuration or what modules are
 	// current, from looking at it until the change is in force: for seconds, where
@@ -78,7 +79,8 @@ type Server struct {
 // New returns a server that serves file once Start is called. What file cannot
 // be built from is in the list.
 func New(file *config.File, o Options) (*Server, *diag.List, error) {
-	s := &Server{log: o.Log, ids: newIDs(), started: time.Now(), bindings: make(map[string]*binding), leaving: make(map[*binding]struct{})}
+	s := &Server{log: o.Log, ids: newIDs(), started: time.Now(), trying: make(chan struct{}, trials),
+		bindings: make(map[string]*binding), leaving: make(map[*binding]struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

@@ -10,6 +10,7 @@
 //	GET, DELETE    /v1/filters/{filter}   Filter
 //	POST           /v1/filters/{filter}/rollback
 //	GET, PUT ...   /v1/functions/...      the same for functions: []Function, Function
+//	POST           /v1/filters/{filter}/try   TryRequest; answers with a Trial. The same for functions
 //	GET            /v1/functions/{function}/logs   lines of text; ?follow=1 goes on
 //	GET            /v1/routes             []Route
 //	GET            /v1/routes/{route}     RouteConfig

@@ -22,9 +22,9 @@ type HTTPRequest struct {
 	URL      string  `json:"url"`              // percent-encoded; http if it names no scheme
 	Headers  []Field `json:"headers,omitempty"`
 	Body     string  `json:"body,omitempty"`
-	Base64   []byte  `json:"body_base64,omitempty"`
-	Bytes    int64   `json:"bytes,omitempty"`     // of the content, of which there may be less here; 0 in what is asked
-	Cut      bool    `json:"truncated,omitempty"` // there was more content than there is here
+	Base64   []byte  `json:"body_base64,omitempty"` // in base64
+	Bytes    int64   `json:"bytes,omitempty"`       // of the content, as far as it was read; of no meaning in what is asked
+	Cut      bool    `json:"truncated,omitempty"`   // there was more content than there is here
 	Trailers []Field `json:"trailers,omitempty"`
 }
 
@@ -34,9 +34,9 @@ type HTTPResponse struct {
 	Error    string  `json:"error,omitempty"`  // what kept the proxy from having a response: an error type of RFC 9209, such as connection_refused; status is what it is answered with
 	Headers  []Field `json:"headers,omitempty"`
 	Body     string  `json:"body,omitempty"`
-	Base64   []byte  `json:"body_base64,omitempty"`
-	Bytes    int64   `json:"bytes,omitempty"`     // of the content, as in a request
-	Cut      bool    `json:"truncated,omitempty"` // there was more content than there is here
+	Base64   []byte  `json:"body_base64,omitempty"` // in base64
+	Bytes    int64   `json:"bytes,omitempty"`       // as in a request
+	Cut      bool    `json:"truncated,omitempty"`   // there was more content than there is here
 	Trailers []Field `json:"trailers,omitempty"`
 }
 

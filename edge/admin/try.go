@@ -1,0 +1,25 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/sluice-edge/sluice/edge/admin/api"
+)
+
+// tries are the resources that try modules.
+func (a *API) tries(mux *http.ServeMux) {
+	mux.HandleFunc("POST /v1/filters/{name}/try", func(w http.ResponseWriter, r *http.Request) { a.try(w, r, a.proxy.TryFilter) })
+	mux.HandleFunc("POST /v1/functions/{name}/try", func(w http.ResponseWriter, r *http.Request) { a.try(w, r, a.proxy.TryFunction) })
+}
+
+// try has a module try one request. It changes nothing, so no line is left of it.
+func (a *API) try(w http.ResponseWriter, r *http.Request, try func(context.Context, string, api.TryRequest) (api.Trial, error)) {
+	var t api.TryRequest
+	if err := decode(w, r, &t); err != nil {
+		a.failed(w, r, err)
+		return
+	}
+	result, err := try(r.Context(), r.PathValue("name"), t)
+	a.answer(w, r, result, err)
+}

@@ -1,0 +1,97 @@
+package admin_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/sluice-edge/sluice/edge/admin/api"
+	"github.com/sluice-edge/sluice/edge/config"
+)
+
+// Any stored version of a filter can be tried, whichever is live, and nothing of it is
+// seen in what the filter serves.
+func TestTryFilter(t *testing.T) {
+	s, addr := start(t, t.TempDir(), config.Admin{})
+	c, err := api.NewClient(addr, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	push := func(name, module string) {
+		t.Helper()
+		b := guest(t, module)
+		if _, err := c.PushFilter(t.Context(), name, bytes.NewReader(b), int64(len(b)), api.Use{}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	push("f", "deny")
+	push("unused", "header-set")
+
+	f := func(name string, version int, verdict string, status int) {
+		t.Helper()
+		got, err := c.TryFilter(t.Context(), name, api.TryRequest{Version: version, Request: api.HTTPRequest{URL: "http://127.0.0.1/"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Filter != name || version != 0 && got.Version != version || got.Verdict != verdict || got.Response.Status != status {
+			t.Errorf("%s@%d: got %+v, want %s with %d", name, version, got, verdict, status)
+		}
+	}
+	f("f", 0, api.TrialAnswered, 401)
+	f("f", 1, api.TrialNext, 200)
+	f("f", 2, api.TrialAnswered, 401)
+	f("unused", 0, api.TrialNext, 200)
+	for _, have := range s.Filters() {
+		if have.Runs != 0 || have.Failures != 0 {
+			t.Errorf("%s has run %d times", have.Name, have.Runs)
+		}
+	}
+
+	bad := func(name string, q api.TryRequest, status int, want string) {
+		t.Helper()
+		_, err := c.TryFilter(t.Context(), name, q)
+		if p, ok := errors.AsType[*api.Problem](err); !ok || p.Status != status || !strings.Contains(p.Error(), want) {
+			t.Errorf("got %v, want %d with %q", err, status, want)
+		}
+	}
+	bad("none", api.TryRequest{}, 404, `there is no filter "none"`)
+	bad("f", api.TryRequest{Version: 9}, 404, `the filter "f" has no version 9; it has 1, 2`)
+	bad("f", api.TryRequest{Request: api.HTTPRequest{URL: "/"}}, 422, "has no host")
+}
+
+// A trial with nothing but curl; what is not asked in JSON is refused.
+func TestTryFunction(t *testing.T) {
+	_, addr := start(t, t.TempDir(), config.Admin{})
+	c, err := api.NewClient(addr, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	b := guest(t, "script")
+	if _, err := c.PushFunction(t.Context(), "hello", bytes.NewReader(b), int64(len(b)), api.Use{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.TryFunction(t.Context(), "hello", api.TryRequest{Request: api.HTTPRequest{Method: "POST", URL: "http://127.0.0.1/?hoc", Body: "!"}})
+	if err != nil || got.Function != "hello" || got.Version != 1 || got.Verdict != api.TrialAnswered || string(got.Response.Content()) != "ok!" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	post := func(kind, text string, status int, want string) {
+		t.Helper()
+		res, err := http.Post("http://"+addr+"/v1/functions/hello/try", kind, strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		answer, _ := io.ReadAll(res.Body)
+		if res.StatusCode != status || !strings.Contains(string(answer), want) {
+			t.Errorf("%s: got %d %s, want %d with %s", text, res.StatusCode, answer, status, want)
+		}
+	}
+	post("application/json", `{"request": {"url": "http://127.0.0.1/?ho"}}`, 200, `"verdict": "answered"`)
+	post("text/plain", `{}`, 415, "JSON")
+	post("application/json", `{"request": {"uri": "/"}}`, 400, "malformed JSON")
+}
