@@ -57,6 +57,7 @@ var layers = map[string]int{
 	"filters/stream": 3,
 
 	"edge/asked":       4,
+	"filters/deploy":   4,
 	"filters/httpwasm": 4,
 	"filters/wasi":     4,
 
