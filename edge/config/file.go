@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluice-edge/sluice/edge/diag"
+	"github.com/sluice-edge/sluice/filters/deploy"
 )
 
 // File is a whole configuration. It is complete: whoever uses it looks up no
@@ -385,6 +386,20 @@ type Filter struct {
 	Timeout time.Duration // of one call. Default 50ms
 	Body    int64         // content that it may hold at a time, in bytes. Default 1MB
 	OnError OnError
+	Deploy  Deploy
+}
+
+// Deploy is which versions of a module run.
+type Deploy struct {
+	Versions []Deployed   // in the order of their numbers, one or two; the shares add up to 100. Default: the current one
+	Shadow   int          // runs on copies of the traffic; 0, the default: none
+	Guard    deploy.Guard // when the newer of two versions is rolled back. Default: never
+}
+
+// Deployed is a version that serves.
+type Deployed struct {
+	Version int
+	Share   float64 // percent, 0 to 100
 }
 
 // OnError is what becomes of a request whose filter fails.
@@ -406,6 +421,7 @@ type Function struct {
 	Memory      int64         // of one instance, in bytes. Default 128MB
 	Timeout     time.Duration // of one request, without the time that it waits for the client. Default 10s
 	Concurrency int           // requests at a time; more wait a while and are answered with 503. Default 100
+	Deploy      Deploy
 }
 
 // TLS is how connections are encrypted.

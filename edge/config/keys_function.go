@@ -28,7 +28,7 @@ func (d *decoder) wasm(v value) string {
 }
 
 func functionKeys() object[Function] {
-	return object[Function]{"function", "A WebAssembly module that answers requests: a WASI command, which runs as CGI programs do (RFC 3875), or a guest of http-wasm.", []key[Function]{
+	return object[Function]{"function", "A WebAssembly module that answers requests: a WASI command, which runs as CGI programs do (RFC 3875), or a guest of http-wasm.", append([]key[Function]{
 		{"wasm", "", wasmForm, "The module.", func(d *decoder, v value, f *Function) { f.Wasm = d.wasm(v) }},
 		{"env", "", freeForm("names", textForm), "Variables of its environment, beside those that tell it about the request.",
 			func(d *decoder, v value, f *Function) { f.Env = d.env(v) }},
@@ -40,7 +40,7 @@ func functionKeys() object[Function] {
 		}},
 		{"concurrency", "100", numberForm(1, 100_000), "How many requests it works on at a time. More wait a while, and are answered with 503.",
 			func(d *decoder, v value, f *Function) { d.number(v, &f.Concurrency, 1, 100_000) }},
-	}}
+	}, deployKeys(func(f *Function) *Deploy { return &f.Deploy })...)}
 }
 
 func (d *decoder) functionMap(v value, f *File) {
@@ -57,7 +57,9 @@ func (d *decoder) functionMap(v value, f *File) {
 			return
 		}
 		function := Function{Place: d.place(k), Name: name, Memory: 128 << 20, Timeout: 10 * time.Second, Concurrency: 100}
-		d.need(child, d.grammar.function.decode(d, child, &function), "wasm")
+		have := d.grammar.function.decode(d, child, &function)
+		d.need(child, have, "wasm")
+		d.checkDeploy(have, &function.Deploy)
 		n := 0
 		for _, e := range function.Env {
 			n += len(e.Name) + len("=") + len(e.Value) + 1

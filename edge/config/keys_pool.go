@@ -192,7 +192,7 @@ func (d *decoder) endpoints(v value, u *Upstream) {
 }
 
 func filterKeys() object[Filter] {
-	return object[Filter]{"filter", "A WebAssembly module that routes may name.", []key[Filter]{
+	return object[Filter]{"filter", "A WebAssembly module that routes may name.", append([]key[Filter]{
 		{"wasm", "", wasmForm, "The module.", func(d *decoder, v value, f *Filter) { f.Wasm = d.wasm(v) }},
 		{"config", "", form{words: "anything", schema: schema{}}, "What the module gets as its configuration: JSON of the value, or a text as it stands.",
 			func(d *decoder, v value, f *Filter) { f.Config = d.guestConfig(v) }},
@@ -205,7 +205,7 @@ func filterKeys() object[Filter] {
 			func(d *decoder, v value, f *Filter) {
 				word(d, v, &f.OnError, []string{"deny", "skip"}, []OnError{Deny, Skip})
 			}},
-	}}
+	}, deployKeys(func(f *Filter) *Deploy { return &f.Deploy })...)}
 }
 
 // guestConfig returns what a guest gets as its configuration.
@@ -240,7 +240,9 @@ func (d *decoder) filterMap(v value, f *File) {
 			return
 		}
 		filter := Filter{Place: d.place(k), Name: name, Memory: 32 << 20, Timeout: 50 * time.Millisecond, Body: 1 << 20}
-		d.need(child, d.grammar.filter.decode(d, child, &filter), "wasm")
+		have := d.grammar.filter.decode(d, child, &filter)
+		d.need(child, have, "wasm")
+		d.checkDeploy(have, &filter.Deploy)
 		f.Filters = append(f.Filters, filter)
 	})
 }
