@@ -23,7 +23,7 @@ const everything = "github.com/sluice-edge/sluice/wasm-testdata/everything"
 // TestSDK runs a guest in Go that uses all of the sdk.
 func TestSDK(t *testing.T) {
 	var out bytes.Buffer
-	f := loadBytes(t, guests.Build(t, everything), Config{Config: []byte("hi"),
+	f := loadBytes(t, guests.Build(t, everything), Config{Config: []byte("hi"), Cold: true, // it counts
 		Log: slog.New(slog.NewTextHandler(&out, nil))})
 
 	random := make(map[string]bool)

@@ -35,6 +35,9 @@ type Config struct {
 	Fields   int64         // bytes of fields that it may set in an exchange; default 64 KiB
 	OnError  wasm.Policy   // default wasm.Deny, as a function's is. With wasm.Skip it goes on with the request as it came when handle_request fails, with the response as it came when handle_response does
 
+	Shared bool // guests keep their state from one exchange to the next: a few instances serve all. Default: each exchange finds what there was in the beginning
+	Cold   bool // that is what initialisation has left. Default: a guest that has a runtime, since it imports from WASI, has seen GET http://localhost/ and the response to it, twice, unless it draws random numbers for it, fails, or imports more than this ABI has
+
 	Env       []string      // NAME=value, for guests that import environ_get of WASI; default none
 	Instances int           // exchanges at once; beyond it they wait, for up to Wait; default: as many as InFlight has room for
 	Wait      time.Duration // how long an exchange waits for others; default: Timeout
@@ -102,14 +105,19 @@ func newGuests(m *wasm.Module, cfg Config, as role) (*Filter, error) {
 	}
 	f := &Filter{cfg: cfg, text: string(cfg.Config), role: as, log: journal.NewLimiter(log.With("version", cfg.Version), 1)}
 	g := &guest{f: f}
-	pool, err := wasm.NewPool(m, wasm.Options{
+	opt := wasm.Options{
 		Limits: wasm.Limits{Memory: cfg.Memory, InFlight: cfg.InFlight, Instances: int64(cfg.Instances),
 			Wait: cfg.Wait, Start: cfg.Start, Call: cfg.Timeout},
 		Env:    cfg.Env,
 		State:  g,
 		Output: func(in *wasm.Instance, p []byte) { in.State.(*guest).print(p) },
 		Sleep:  func(in *wasm.Instance) { in.State.(*guest).sleep() },
-	})
+		Shared: cfg.Shared,
+	}
+	if !cfg.Cold && !cfg.Shared && warms(m) {
+		opt.Warm = func(in *wasm.Instance) error { return f.warm(in, g.features) }
+	}
+	pool, err := wasm.NewPool(m, opt)
 	g.flush()
 	if _, ok := errors.AsType[*wasm.Failure](err); ok && g.said != "" {
 		return nil, fmt.Errorf("cannot be initialised: it says %q: %w", g.said, err)

@@ -50,6 +50,7 @@ type guest struct {
 	trail     edits // of the request's trailers
 
 	touched bool   // the response was changed in handle_response
+	silent  bool   // nobody hears it
 	fields  int64  // bytes of fields set
 	logged  int    // bytes
 	said    string // its first line while the filter is made

@@ -20,7 +20,7 @@ func (r role) says() string {
 // alias the guest's memory.
 func (g *guest) say(level slog.Level, line string) {
 	left := g.f.cfg.LogBytes - g.logged
-	if left <= 0 || line == "" {
+	if left <= 0 || line == "" || g.silent {
 		return
 	}
 	g.logged += len(line)
