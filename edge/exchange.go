@@ -27,6 +27,10 @@ type Exchange struct {
 	Limits   Limits
 	Record   Record
 
+	// Target, if a filter has set it, is what answers instead of the upstream or
+	// function that the route has.
+	Target Handler
+
 	engine  Engine // nil in a fork
 	enders  []Ender
 	buf     *[BufferSize]byte // see Buffer
@@ -193,7 +197,7 @@ func (x *Exchange) End() {
 	req, res := &x.Request, &x.Response
 	*req = Request{Fields: req.Fields.emptied(), Trailers: req.Trailers.emptied()}
 	*res = Response{Fields: res.Fields.emptied(), Trailers: res.Trailers.emptied()}
-	x.Limits = Limits{}
+	x.Limits, x.Target = Limits{}, nil
 	x.failure = content{}
 	Poison(x.arena)
 	x.arena = x.arena[:0]

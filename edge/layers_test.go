@@ -46,6 +46,7 @@ var layers = map[string]int{
 
 	"edge/accesslog": 3,
 	"edge/cache":     3,
+	"edge/capture":   3,
 	"edge/compress":  3,
 	"edge/http1":     3,
 	"edge/http2":     3,
@@ -54,7 +55,8 @@ var layers = map[string]int{
 	"edge/split":     3,
 	"edge/upstream":  3,
 
-	"filters/stream": 3,
+	"filters/hostmod": 3,
+	"filters/stream":  3,
 
 	"edge/asked":       4,
 	"filters/deploy":   4,

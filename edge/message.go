@@ -89,6 +89,7 @@ type Record struct {
 	Sent     int64  // bytes of response content that were delivered
 	Filters  []FilterRun
 	Function FilterRun     // the function that answered; Name is "" without one
+	Guest    Fields        // what guests add to the log, a line for each name
 	Waited   time.Duration // for the upstream, until the head of its response
 	Why      string        // short stable code of the outcome; "" until the exchange has ended or failed
 	Err      error         // first cause of a failure
@@ -104,7 +105,7 @@ type FilterRun struct {
 
 func (r *Record) reset(c *Client, now time.Time) {
 	clear(r.Filters)
-	*r = Record{Start: now, Filters: r.Filters[:0]}
+	*r = Record{Start: now, Filters: r.Filters[:0], Guest: r.Guest.emptied()}
 	if c != nil {
 		r.ClientAddr, r.ClientIP = c.Addr.Addr(), c.IP
 	}
