@@ -68,6 +68,7 @@ func New(proxy *server.Server, cfg config.Admin, version api.Version, log *slog.
 	mux.HandleFunc("GET /v1/version", a.showVersion)
 	a.modules(mux)
 	a.tries(mux)
+	a.captures(mux)
 	a.configuration(mux)
 	mux.HandleFunc("GET /v1/splits/{route...}", a.split)
 	mux.HandleFunc("PUT /v1/splits/{route...}", a.setSplit)

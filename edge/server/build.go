@@ -219,7 +219,7 @@ func conditions(pairs []config.Pair) []route.Condition {
 }
 
 func (b *builder) route(st *site, c *config.Route) *Route {
-	r := &Route{site: st, name: c.Name, maxBody: c.Body, unlogged: !c.Log, script: script(c.Match.Path)}
+	r := &Route{site: st, name: c.Name, maxBody: c.Body, unlogged: !c.Log, recorder: b.s.captures, script: script(c.Match.Path)}
 	r.limits = edge.Limits{Connect: c.Timeout.Connect, FirstByte: c.Timeout.FirstByte, Stalled: c.Timeout.Stalled, Retries: c.Retry.Times}
 	if r.limits.Retries == 0 {
 		r.limits.Retries = -1 // zero would mean the default

@@ -18,6 +18,7 @@ import (
 	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/edge/accesslog"
 	"github.com/sluice-edge/sluice/edge/cache"
+	"github.com/sluice-edge/sluice/edge/capture"
 	"github.com/sluice-edge/sluice/edge/certs"
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/diag"
@@ -45,6 +46,7 @@ type Server struct {
 	meters   meters
 	troubles *journal.Limiter
 	trying   chan struct{} // one taken by each module that is tried
+	captures *capture.Recorder
 
 	// changing is held by whoever changes the configuration or what modules are
 	// current, from looking at it until the change is in force: for seconds, where
@@ -80,6 +82,7 @@ type Server struct {
 // be built from is in the list.
 func New(file *config.File, o Options) (*Server, *diag.List, error) {
 	s := &Server{log: o.Log, ids: newIDs(), started: time.Now(), trying: make(chan struct{}, trials),
+		captures: capture.New(capture.Config{Outcome: outcome}),
 		bindings: make(map[string]*binding), leaving: make(map[*binding]struct{})}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -157,6 +160,7 @@ func (s *Server) Close() error {
 		b.close()
 	}
 	s.ending.Wait()
+	s.captures.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.bindings)

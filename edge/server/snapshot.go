@@ -5,6 +5,7 @@ import (
 
 	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/edge/cache"
+	"github.com/sluice-edge/sluice/edge/capture"
 	"github.com/sluice-edge/sluice/edge/compress"
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/metrics"
@@ -64,6 +65,7 @@ type Route struct {
 	maxBody  int64 // of request content in bytes; config.Unlimited
 	unlogged bool
 	meter    *metrics.Requests
+	recorder *capture.Recorder
 	script   string // of functions
 
 	redirect *redirect // it, or respond, answers, and nothing follows
@@ -114,6 +116,9 @@ func (d *door) Serve(x *edge.Exchange) error {
 		x.Answer(err)
 	}
 	s.finish(x, ent, r)
+	if s.captures.Active() {
+		s.captures.Answer(x)
+	}
 	return nil
 }
 
@@ -138,6 +143,9 @@ func (e *entrance) serve(x *edge.Exchange) (*Route, error) {
 
 // serve is what a route does with an exchange that it has been found for.
 func (r *Route) serve(x *edge.Exchange, captures *route.Captures) error {
+	if r.recorder.Active() {
+		r.recorder.Begin(x, r.site.name, r.name)
+	}
 	if err := r.adopt(x); err != nil {
 		return err
 	}
@@ -180,6 +188,15 @@ type behind Route
 
 func (b *behind) Serve(x *edge.Exchange) error {
 	r := (*Route)(b)
+	err := r.pass(x)
+	if r.recorder.Active() {
+		r.recorder.Behind(x, err)
+	}
+	return err
+}
+
+// pass serves what has passed the filters.
+func (r *Route) pass(x *edge.Exchange) error {
 	if len(r.filters) == 0 {
 		return r.stored(x)
 	}

@@ -16,6 +16,9 @@
 //	GET            /v1/routes/{route}     RouteConfig
 //	PUT, PATCH     /v1/routes/{route}     body: the route as in the file, in JSON or YAML; a merge patch (RFC 7396) of it
 //	DELETE         /v1/routes/{route}     takes back what PUT and PATCH did
+//	GET, POST      /v1/captures           []Capture; POST takes a CaptureRequest, and answers with a Capture
+//	GET, DELETE    /v1/captures/{id}      Capture; DELETE ends it too
+//	GET            /v1/captures/{id}/exchanges   a Captured a line; ?follow=1 goes on until the capture has ended
 //	GET, PUT       /v1/splits/{route}     Split; PUT takes a SplitChange
 //	GET            /v1/config             Configuration
 //	PUT            /v1/config             body: the main file as YAML; answers with a Configuration
