@@ -25,7 +25,7 @@ type Config struct {
 	Memory      int64         // bytes that one instance's memory may have; default 128 MiB
 	InFlight    int64         // bytes of memory of all instances at once; beyond it requests wait, for up to Wait; default 1 GiB, at least Memory
 	Timeout     time.Duration // of the guest's own time in a request, not waiting for the client; default 10 s
-	Start       time.Duration // of the time until an instance is initialised; default 1 s
+	Start       time.Duration // of the time until an instance is initialised; default 10 s
 	Concurrency int           // requests at once; beyond it they wait, for up to Wait; default 100
 	Wait        time.Duration // how long a request waits for its turn, until it is answered with 503; default 1 s
 	HeaderBytes int           // bytes of the response's head; default 64 KiB
@@ -47,7 +47,7 @@ func (c *Config) setDefaults() {
 		c.Timeout = 10 * time.Second
 	}
 	if c.Start == 0 {
-		c.Start = time.Second
+		c.Start = 10 * time.Second
 	}
 	if c.Concurrency == 0 {
 		c.Concurrency = 100

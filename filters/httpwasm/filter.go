@@ -30,7 +30,7 @@ type Config struct {
 	Memory   int64         // bytes that one instance's memory may have; default 32 MiB
 	InFlight int64         // bytes of memory of all instances at once; beyond it requests wait, for up to Timeout; default 512 MiB
 	Timeout  time.Duration // of the guest's running time in a call; default 50 ms
-	Start    time.Duration // of its running time until an instance is initialised; default 1 s
+	Start    time.Duration // of its running time until an instance is initialised; default 10 s
 	Body     int64         // bytes of content held for it, of a request or of a response, read or written; default 1 MiB. A function's is streamed, unless it asks for buffer_response
 	Fields   int64         // bytes of fields that it may set in an exchange; default 64 KiB
 	OnError  wasm.Policy   // default wasm.Deny, as a function's is. With wasm.Skip it goes on with the request as it came when handle_request fails, with the response as it came when handle_response does

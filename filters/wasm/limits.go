@@ -11,7 +11,7 @@ type Limits struct {
 	InFlight  int64         // bytes of memory of all instances at once; beyond it Get waits; default 512 MiB
 	Instances int64         // how many may be in use at once; beyond it Get waits; default: as many as InFlight has room for
 	Wait      time.Duration // how long Get waits; default: Call
-	Start     time.Duration // of running time until an instance is initialised; default 1 s
+	Start     time.Duration // of running time until an instance is initialised; default 10 s
 	Call      time.Duration // of running time of a call; default 50 ms
 	Idle      time.Duration // after which instances that were not needed are given back; default 10 s
 }
@@ -24,7 +24,7 @@ func (l *Limits) setDefaults() {
 		l.InFlight = 512 << 20
 	}
 	if l.Start == 0 {
-		l.Start = time.Second
+		l.Start = 10 * time.Second
 	}
 	if l.Call == 0 {
 		l.Call = 50 * time.Millisecond
