@@ -56,7 +56,7 @@ type module struct {
 	memorySection []byte
 	dataSection   []byte
 	codeSize      int
-	stack         int64 // Options.Stack
+	options       Options
 
 	labels  []label  // of the function that is scanned
 	calls   []uint32 // of all functions one after the other: what is called, and past functions what type
@@ -64,6 +64,8 @@ type module struct {
 	widest  int      // most values that a block or call has, of the function that is scanned
 	carried int64
 	locals  int64
+	shape   shape // of the function that is scanned
+	work    int64 // that all functions so far cost
 	uses    usage
 }
 
@@ -126,11 +128,11 @@ type constant struct {
 const header = "\x00asm\x01\x00\x00\x00"
 
 // read reads a binary.
-func read(binary []byte) (*module, error) {
+func read(binary []byte, o Options) (*module, error) {
 	if !bytes.HasPrefix(binary, []byte(header)) {
 		return nil, errors.New("does not begin with the magic number and version 1 of a core module")
 	}
-	m := &module{size: len(binary), typeOf: make(map[string]int), start: -1, dataCount: -1}
+	m := &module{size: len(binary), options: o, typeOf: make(map[string]int), start: -1, dataCount: -1}
 	r := reader{b: binary, p: len(header)}
 	last := 0
 	for r.p < len(binary) {

@@ -71,6 +71,12 @@ const PageSize = 64 << 10
 type Options struct {
 	Tables uint32 // entries that all tables together may have, of 8 bytes each; default 131072
 	Stack  int64  // bytes of native stack that a call may use, estimated; default 1 MiB, at most 1 GiB
+
+	// Compiling may take so much work, by estimate. A unit is at most a microsecond of
+	// a processor as a rule, and half of that for what Go's compiler makes: 3.6 MB of it
+	// take 2 Mi units. The largest function of Go's own compiler takes 0.5 Mi.
+	Work         int64 // for all functions; default 24 Mi
+	FunctionWork int64 // for one; default 1 Mi; it bounds the compiler's memory, too
 }
 
 // MaxStack is the most that [Options.Stack] can be.
@@ -82,6 +88,15 @@ func (o *Options) setDefaults() error {
 	}
 	if o.Stack == 0 {
 		o.Stack = 1 << 20
+	}
+	if o.Work == 0 {
+		o.Work = 24 << 20
+	}
+	if o.FunctionWork == 0 {
+		o.FunctionWork = 1 << 20
+	}
+	if o.Work < 0 || o.FunctionWork < 0 {
+		return fmt.Errorf("work of %d and %d units is below zero", o.Work, o.FunctionWork)
 	}
 	if o.Stack < 0 || o.Stack > MaxStack {
 		return fmt.Errorf("stack of %d bytes: at most %d are possible", o.Stack, MaxStack)
@@ -97,6 +112,8 @@ type Module struct {
 	Memory  Memory
 	Data    []Segment // for [Module.WriteData]; nil if the runtime writes it
 	Globals []Global  // all that an instance has of mutable globals, in order, but for Unrestorable
+
+	Work int64 // that compiling takes, by estimate, in units of [Options.Work]
 
 	// Start says that the host is to call StartExport when it has written data, and
 	// before any other call.
@@ -116,14 +133,13 @@ func Rewrite(binary []byte, o Options) (*Module, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
-	m, err := read(binary)
+	m, err := read(binary, o)
 	if err != nil {
 		return nil, err
 	}
 	if err := m.boundTables(o.Tables); err != nil {
 		return nil, err
 	}
-	m.stack = o.Stack
 	if m.callGraph() > o.Stack {
 		// A chain of calls takes that much without a cycle.
 		for i := range m.funcs {
@@ -137,6 +153,7 @@ func Rewrite(binary []byte, o Options) (*Module, error) {
 		Globals:      m.restorable(),
 		Start:        m.start >= 0,
 		Unrestorable: m.unrestorable(),
+		Work:         m.work,
 	}
 	var stripped bool
 	out.Data, stripped = m.strip()

@@ -115,7 +115,7 @@ func TestNames(t *testing.T) {
 // takes too much.
 func TestStack(t *testing.T) {
 	counted := func(module mod, stack int64) string {
-		m, err := read(module.binary())
+		m, err := read(module.binary(), Options{Work: 1 << 30, FunctionWork: 1 << 30})
 		if err != nil {
 			t.Fatal(err)
 		}

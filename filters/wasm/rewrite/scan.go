@@ -16,6 +16,9 @@ type label struct {
 	arity int // values that a branch carries
 	calls bool
 	loop  int // of module.loops
+	entry int // shape.level where it begins
+	level int // of those that branch to its end, the least; dead: none does
+	from  int // how many do
 }
 
 // readCode reads the bodies of functions.
@@ -69,13 +72,17 @@ func (m *module) readLocals(r *reader, f *function) {
 // something else when it is written with our additions, see the comment on the
 // package.
 func (m *module) scan(r *reader, f *function) {
-	m.labels = append(m.labels[:0], label{op: opBlock, arity: len(m.types[f.typ].results)})
+	m.labels = append(m.labels[:0], label{op: opBlock, arity: len(m.types[f.typ].results), level: dead})
+	m.shape = shape{}
+	m.shape.check()
 	var i instruction
 	n := int64(0)
 	m.widest = 0
 	for len(m.labels) > 0 && r.err == nil {
 		r.next(&i)
-		n++
+		if n++; n%MaxRun == 0 {
+			m.shape.check()
+		}
 		switch i.op {
 		case opBlock, opLoop, opIf:
 			m.open(r, &i)
@@ -83,26 +90,38 @@ func (m *module) scan(r *reader, f *function) {
 			if l := &m.labels[len(m.labels)-1]; l.op != opIf {
 				r.fail(errors.New("else without if"))
 			} else {
+				m.shape.reaches(l)
 				l.op = opElse
+				m.shape.resume(l.entry)
 			}
 		case opEnd:
 			m.close()
-		case opBr, opBrIf:
+		case opBr:
 			m.branch(r, i.a)
+			m.shape.level = dead
+		case opBrIf:
+			m.branch(r, i.a)
+			m.shape.resume(m.shape.level)
 		case opBrTable:
 			for range i.a {
 				m.branch(r, r.u32())
 			}
 			m.branch(r, r.u32())
+			m.shape.targets += int64(i.a) + 1
+			m.shape.level = dead
+		case opReturn, opUnreachable:
+			m.shape.level = dead
 		case opCall:
 			if m.exists(r, i.a, len(m.funcs), "function") {
 				m.labels[len(m.labels)-1].calls = true
 				m.calls = append(m.calls, i.a)
+				m.shape.calls++
 				m.carry(r, m.funcs[i.a].typ)
 			}
 		case opCallIndirect:
 			if m.exists(r, i.a, len(m.types), "type") {
 				m.labels[len(m.labels)-1].calls = true
+				m.shape.calls++
 				m.calls = append(m.calls, uint32(len(m.funcs)+m.types[i.a].same))
 				m.carry(r, i.a)
 			}
@@ -119,12 +138,15 @@ func (m *module) scan(r *reader, f *function) {
 			}
 		default:
 			m.use(i.op, f)
+			m.shape.plain(i.op)
 		}
 	}
 	if r.err == nil && r.p != len(r.b) {
 		r.fail(errors.New("instructions behind the end"))
 	}
 	f.frame = m.frame(f, n)
+	m.shape.instructions += n
+	m.spendWork(r, f)
 }
 
 // use notes the instructions that are of interest for the module.
@@ -161,7 +183,7 @@ func (m *module) exists(r *reader, index uint32, n int, what string) bool {
 
 // open enters a block.
 func (m *module) open(r *reader, i *instruction) {
-	l := label{op: i.op}
+	l := label{op: i.op, entry: m.shape.level, level: dead}
 	switch i.b {
 	case byValue:
 		l.arity = 1
@@ -176,9 +198,15 @@ func (m *module) open(r *reader, i *instruction) {
 		l.loop = len(m.loops)
 		m.loops = append(m.loops, false)
 		l.arity = 0
+		m.shape.joins++
+		m.shape.resume(m.shape.level)
+		m.shape.check()
 		if i.b == byType {
 			l.arity = len(m.types[i.a].params)
 		}
+	}
+	if i.op == opIf {
+		m.shape.resume(m.shape.level)
 	}
 	if len(m.labels) > maxNesting {
 		r.failf("blocks are nested deeper than the %d allowed", maxNesting)
@@ -194,6 +222,7 @@ func (m *module) close() {
 	if l.op == opLoop {
 		m.loops[l.loop] = l.calls
 	}
+	m.shape.leave(&l)
 	if last > 0 && l.calls {
 		m.labels[last-1].calls = true
 	}
@@ -201,7 +230,9 @@ func (m *module) close() {
 
 func (m *module) branch(r *reader, depth uint32) {
 	if m.exists(r, depth, len(m.labels), "label") {
-		m.spend(r, m.labels[len(m.labels)-1-int(depth)].arity)
+		l := &m.labels[len(m.labels)-1-int(depth)]
+		m.spend(r, l.arity)
+		m.shape.reaches(l)
 	}
 }
 
@@ -212,6 +243,7 @@ func (m *module) carry(r *reader, typ uint32) {
 }
 
 func (m *module) spend(r *reader, values int) {
+	m.shape.values += int64(values)
 	if m.carried -= int64(values); m.carried < 0 {
 		r.fail(errors.New("blocks, branches and calls carry more values than are allowed"))
 	}

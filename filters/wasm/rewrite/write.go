@@ -80,7 +80,7 @@ func (m *module) globalSection() []byte {
 	}
 	b = append(b, typeI64, 1, opI64Const, 0, opEnd) // slice: the first check asks for one
 	b = append(b, typeI64, 1, opI64Const)
-	return append(appendSigned(b, m.stack), opEnd)
+	return append(appendSigned(b, m.options.Stack), opEnd)
 }
 
 func (m *module) exportSection(slice, depth uint32) []byte {
