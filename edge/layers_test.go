@@ -47,7 +47,6 @@ var layers = map[string]int{
 	"edge/accesslog": 3,
 	"edge/cache":     3,
 	"edge/capture":   3,
-	"edge/capture":   3,
 	"edge/compress":  3,
 	"edge/http1":     3,
 	"edge/http2":     3,
