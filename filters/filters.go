@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/httpwasm"
 	"github.com/sluice-edge/sluice/filters/journal"
 	"github.com/sluice-edge/sluice/filters/wasm"
@@ -26,6 +27,7 @@ type Config struct {
 	Body     int64         // bytes of content held for it
 	Fields   int64         // bytes of fields that it may set in an exchange
 	OnError  wasm.Policy
+	Host     *hostmod.Guest // what it has of the module "sluice"
 
 	LogBytes int              // what it may log in an exchange
 	LogLines int              // what it may log in a second, in all exchanges, if Journal is nil
@@ -80,7 +82,7 @@ func New(m *wasm.Module, cfg Config) (*Filter, error) {
 	f, err := httpwasm.New(m, httpwasm.Config{
 		Name: cfg.Name, Version: cfg.Version, Config: cfg.Config,
 		Memory: cfg.Memory, InFlight: cfg.InFlight, Timeout: cfg.Timeout, Start: cfg.Start,
-		Body: cfg.Body, Fields: cfg.Fields, OnError: cfg.OnError,
+		Body: cfg.Body, Fields: cfg.Fields, OnError: cfg.OnError, Host: cfg.Host,
 		LogBytes: cfg.LogBytes, LogLines: cfg.LogLines, Log: cfg.Log, Journal: cfg.Journal,
 	})
 	if err != nil {

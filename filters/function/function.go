@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/httpwasm"
 	"github.com/sluice-edge/sluice/filters/journal"
 	"github.com/sluice-edge/sluice/filters/wasi"
@@ -30,6 +31,8 @@ type Config struct {
 	Wait        time.Duration // how long a request waits for its turn, until it is answered with 503; default 1 s
 	HeaderBytes int           // bytes of the response's head; default 64 KiB
 	Body        int64         // bytes of the response that are held for an http-wasm guest that asks for buffer_response; default 16 MiB. All other content is streamed
+
+	Host *hostmod.Guest // what it has of the module "sluice"; default: what is granted to all
 
 	LogBytes int              // what it may say in a request; default 64 KiB
 	Log      *slog.Logger     // default: slog's
@@ -93,14 +96,14 @@ func New(m *wasm.Module, cfg Config) (*Function, error) {
 		f.command, err = wasi.New(m, wasi.Config{Name: cfg.Name, Version: cfg.Version, Env: cfg.Env, Args: cfg.Args,
 			Memory: cfg.Memory, InFlight: cfg.InFlight, Timeout: cfg.Timeout, Start: cfg.Start,
 			Concurrency: cfg.Concurrency, Wait: cfg.Wait, HeaderBytes: cfg.HeaderBytes,
-			LogBytes: cfg.LogBytes, Log: cfg.Log, Journal: cfg.Journal})
+			Host: cfg.Host, LogBytes: cfg.LogBytes, Log: cfg.Log, Journal: cfg.Journal})
 	} else if len(cfg.Args) > 0 {
 		err = fmt.Errorf("is an %s, which takes no arguments", kind)
 	} else {
 		f.guest, err = httpwasm.NewFunction(m, httpwasm.Config{Name: cfg.Name, Version: cfg.Version, Env: cfg.Env,
 			Memory: cfg.Memory, InFlight: cfg.InFlight, Timeout: cfg.Timeout, Start: cfg.Start,
 			Instances: cfg.Concurrency, Wait: cfg.Wait, Body: cfg.Body, Fields: int64(cfg.HeaderBytes),
-			LogBytes: cfg.LogBytes, Log: cfg.Log, Journal: cfg.Journal})
+			Host: cfg.Host, LogBytes: cfg.LogBytes, Log: cfg.Log, Journal: cfg.Journal})
 	}
 	if err != nil {
 		return nil, err

@@ -77,6 +77,15 @@ func Check(i *wasm.Info, g *Grants) error {
 	return errors.Join(all...)
 }
 
+// Check says what keeps a module from being used that imports from the module: see the
+// function Check. Nothing is granted to a nil g.
+func (g *Guest) Check(i *wasm.Info) error {
+	if g == nil {
+		g = idle
+	}
+	return Check(i, &g.grants)
+}
+
 // imported returns what a module imports of a capability.
 func imported(i *wasm.Info, c Capability) []string {
 	var names []string

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
@@ -14,7 +15,7 @@ const hostName = "http_handler"
 // Compile compiles a module and checks that it is a guest of this ABI. The error
 // says everything that is wrong. Who gets the Module closes it.
 func Compile(ctx context.Context, e *wasm.Engine, binary []byte) (*wasm.Module, error) {
-	m, err := e.Compile(ctx, binary, host)
+	m, err := e.Compile(ctx, binary, host, hostmod.Host())
 	if err != nil {
 		return nil, err
 	}

@@ -180,6 +180,7 @@ func (j *joined) Close() error { return j.rest.Close() }
 
 // forward lets the request go on as the guest has left it.
 func (g *guest) forward() {
+	g.use.Passed = true
 	r, c := &g.x.Request, &g.requested
 	switch {
 	case c.replaced:

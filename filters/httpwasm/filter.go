@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/journal"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
@@ -27,13 +28,14 @@ type Config struct {
 	Version int    // of the module
 	Config  []byte // what get_config returns
 
-	Memory   int64         // bytes that one instance's memory may have; default 32 MiB
-	InFlight int64         // bytes of memory of all instances at once; beyond it requests wait, for up to Timeout; default 512 MiB
-	Timeout  time.Duration // of the guest's running time in a call; default 50 ms
-	Start    time.Duration // of its running time until an instance is initialised; default 10 s
-	Body     int64         // bytes of content held for it, of a request or of a response, read or written; default 1 MiB. A function's is streamed, unless it asks for buffer_response
-	Fields   int64         // bytes of fields that it may set in an exchange; default 64 KiB
-	OnError  wasm.Policy   // default wasm.Deny, as a function's is. With wasm.Skip it goes on with the request as it came when handle_request fails, with the response as it came when handle_response does
+	Memory   int64          // bytes that one instance's memory may have; default 32 MiB
+	InFlight int64          // bytes of memory of all instances at once; beyond it requests wait, for up to Timeout; default 512 MiB
+	Timeout  time.Duration  // of the guest's running time in a call; default 50 ms
+	Start    time.Duration  // of its running time until an instance is initialised; default 10 s
+	Body     int64          // bytes of content held for it, of a request or of a response, read or written; default 1 MiB. A function's is streamed, unless it asks for buffer_response
+	Fields   int64          // bytes of fields that it may set in an exchange; default 64 KiB
+	Host     *hostmod.Guest // what it has of the module "sluice"; default: what is granted to all
+	OnError  wasm.Policy    // default wasm.Deny, as a function's is. With wasm.Skip it goes on with the request as it came when handle_request fails, with the response as it came when handle_response does
 
 	Shared bool // guests keep their state from one exchange to the next: a few instances serve all. Default: each exchange finds what there was in the beginning
 	Cold   bool // that is what initialisation has left. Default: a guest that has a runtime, since it imports from WASI, has seen GET http://localhost/ and the response to it, twice, unless it draws random numbers for it, fails, or imports more than this ABI has
@@ -95,7 +97,7 @@ type Filter struct {
 func New(m *wasm.Module, cfg Config) (*Filter, error) { return newGuests(m, cfg, asFilter) }
 
 func newGuests(m *wasm.Module, cfg Config, as role) (*Filter, error) {
-	if err := check(m); err != nil {
+	if err := errors.Join(check(m), cfg.Host.Check(&m.Info)); err != nil {
 		return nil, err
 	}
 	cfg.setDefaults()
@@ -104,14 +106,14 @@ func newGuests(m *wasm.Module, cfg Config, as role) (*Filter, error) {
 		cfg.Journal = journal.New(log, journal.Config{PerSecond: cfg.LogLines})
 	}
 	f := &Filter{cfg: cfg, text: string(cfg.Config), role: as, log: journal.NewLimiter(log.With("version", cfg.Version), 1)}
-	g := &guest{f: f}
+	g := &guest{f: f, use: hostmod.Use{Guest: cfg.Host}}
 	opt := wasm.Options{
 		Limits: wasm.Limits{Memory: cfg.Memory, InFlight: cfg.InFlight, Instances: int64(cfg.Instances),
 			Wait: cfg.Wait, Start: cfg.Start, Call: cfg.Timeout},
 		Env:    cfg.Env,
 		State:  g,
 		Output: func(in *wasm.Instance, p []byte) { in.State.(*guest).print(p) },
-		Sleep:  func(in *wasm.Instance) { in.State.(*guest).sleep() },
+		Sleep:  func(in *wasm.Instance) { in.State.(*guest).Sleep() },
 		Shared: cfg.Shared,
 	}
 	if !cfg.Cold && !cfg.Shared && warms(m) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
@@ -60,6 +61,7 @@ type guest struct {
 	stack [2]uint64              // of calls
 	list  []string               // what a host function shows
 	shown edge.Fields            // likewise
+	use   hostmod.Use            // of the module "sluice"
 	text  [64]byte               // likewise
 }
 
@@ -80,6 +82,7 @@ type original struct {
 	fields, trailers               edge.Fields
 	length                         int64
 	tunnel                         func(edge.Stream) error
+	target                         edge.Handler // of a request
 }
 
 // verdict is what handle_request returns: bit 0 is next, the high half a number
@@ -175,6 +178,7 @@ func (g *guest) start() error {
 		return err
 	}
 	g.in, g.req, g.phase = in, &g.x.Request, inRequest
+	g.use = hostmod.Use{Guest: g.f.cfg.Host, Exchange: g.x, Passed: g.f.role == asFunction}
 	return nil
 }
 
@@ -195,6 +199,7 @@ func (g *guest) request() (verdict, error) {
 		r := &x.Request
 		o := &g.request0
 		o.method, o.authority, o.path, o.query, o.length = r.Method, r.Authority, r.Path, r.Query, r.Length
+		o.target = x.Target
 		o.fields.CopyFrom(&r.Fields)
 		o.trailers.CopyFrom(&r.Trailers)
 	}
@@ -252,6 +257,7 @@ func (g *guest) restoreRequest() {
 	r, o := &g.x.Request, &g.request0
 	r.Method, r.Authority, r.Path, r.Query, r.Length = o.method, o.authority, o.path, o.query, o.length
 	r.Fields.CopyFrom(&o.fields)
+	g.x.Target = o.target
 	r.Body = g.requested.whole()
 	if !g.requested.eof { // else they are what the content ended with
 		r.Trailers.CopyFrom(&o.trailers)
@@ -284,8 +290,11 @@ func (g *guest) record() *edge.FilterRun {
 	return &g.x.Record.Filters[g.run]
 }
 
-// sleep is called before the guest sleeps.
-func (g *guest) sleep() {
+// Host implements [hostmod.Party].
+func (g *guest) Host() *hostmod.Use { return &g.use }
+
+// Sleep implements [hostmod.Party]: it is called before the guest sleeps, or waits.
+func (g *guest) Sleep() {
 	switch {
 	case g.phase == starting:
 	case g.call != nil:
@@ -298,6 +307,7 @@ func (g *guest) sleep() {
 // end releases the instance.
 func (g *guest) end() {
 	if g.in != nil {
+		g.use.End()
 		g.took(g.in.Took())
 		g.in.Close()
 		g.in = nil

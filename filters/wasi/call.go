@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/journal"
 	"github.com/sluice-edge/sluice/filters/stream"
 	"github.com/sluice-edge/sluice/filters/wasm"
@@ -21,6 +22,7 @@ type call struct {
 	in     *wasm.Instance
 	stream stream.Run
 
+	use    hostmod.Use // of the module "sluice"
 	env    wasm.Environ
 	made   bool // env is
 	errors journal.Writer
@@ -46,6 +48,7 @@ func (f *Function) ServeAt(x *edge.Exchange, script string) error {
 		return c.failure(err)
 	}
 	c.in = in
+	c.use = hostmod.Use{Guest: f.cfg.Host, Exchange: x, Passed: true}
 	if err := c.stream.Start(x, in, c, "function "+f.cfg.Name); err != nil {
 		return err
 	}
@@ -71,11 +74,22 @@ func (c *call) wait() context.Context {
 	return c.x.Context()
 }
 
+// Host implements [hostmod.Party].
+func (c *call) Host() *hostmod.Use { return &c.use }
+
+// Sleep implements [hostmod.Party].
+func (c *call) Sleep() {
+	if c.stream.Running() {
+		c.stream.Sleep()
+	}
+}
+
 // Call implements [stream.Guest].
 func (c *call) Call() error { return c.in.Run() }
 
 // Ended implements [stream.Guest].
 func (c *call) Ended(err error) error {
+	c.use.End()
 	took := c.in.Took()
 	c.in.Close()
 	c.f.took.Add(int64(took))

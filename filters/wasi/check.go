@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
 // Compile compiles a module and checks that it is a command. The error says
 // everything that is wrong. Who gets the Module closes it.
 func Compile(ctx context.Context, e *wasm.Engine, binary []byte) (*wasm.Module, error) {
-	m, err := e.Compile(ctx, binary)
+	m, err := e.Compile(ctx, binary, hostmod.Host())
 	if err != nil {
 		return nil, err
 	}

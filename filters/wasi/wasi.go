@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/journal"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
@@ -37,6 +38,8 @@ type Config struct {
 	Concurrency int           // requests at once; beyond it they wait, for up to Wait; default 100
 	Wait        time.Duration // how long a request waits for its turn, until it is answered with 503; default 1 s
 	HeaderBytes int           // bytes of the response's head; default 64 KiB
+
+	Host *hostmod.Guest // what it has of the module "sluice"; default: what is granted to all
 
 	LogBytes int              // what it may write to standard error in a request; default 64 KiB
 	Log      *slog.Logger     // default: slog's
@@ -87,7 +90,7 @@ type Function struct {
 
 // New makes a function of a module, of which it keeps a reference of its own.
 func New(m *wasm.Module, cfg Config) (*Function, error) {
-	if err := check(m); err != nil {
+	if err := errors.Join(check(m), cfg.Host.Check(&m.Info)); err != nil {
 		return nil, err
 	}
 	cfg.setDefaults()
