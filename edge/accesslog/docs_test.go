@@ -38,6 +38,7 @@ func TestKeysAreDocumented(t *testing.T) {
 	x := full(time.Now())
 	x.Record.Err = errors.New("broken")
 	x.Record.Function = edge.FilterRun{Name: "hello", Version: 3}
+	x.Record.Guest.Add("user", "ann")
 	var line map[string]any
 	if err := json.Unmarshal([]byte(lineOf(x, Config{Fields: []string{"accept"}})), &line); err != nil {
 		t.Fatal(err)

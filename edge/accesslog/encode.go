@@ -51,6 +51,7 @@ func (e *encoder) object(x *edge.Exchange, now time.Time, fields []field) {
 	e.member(`,"arm":`, r.Arm)
 	e.filters(r.Filters)
 	e.function(&r.Function)
+	e.guest(&r.Guest)
 	if x.Client != nil && x.Client.TLS != nil {
 		e.tls(x.Client.TLS)
 	}
@@ -192,6 +193,23 @@ func (e *encoder) function(f *edge.FilterRun) {
 		e.version(f)
 		e.b = append(e.b, '"')
 	}
+}
+
+// guest appends what guests have added.
+func (e *encoder) guest(f *edge.Fields) {
+	if f.Len() == 0 {
+		return
+	}
+	e.b = append(e.b, `,"guest":{`...)
+	for i := range f.Len() {
+		if i > 0 {
+			e.b = append(e.b, ',')
+		}
+		e.quoted(f.At(i).Name)
+		e.b = append(e.b, ':')
+		e.quoted(f.At(i).Value)
+	}
+	e.b = append(e.b, '}')
 }
 
 // tookFrom returns what all runs of f took.

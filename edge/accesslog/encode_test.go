@@ -36,6 +36,8 @@ func full(start time.Time) *edge.Exchange {
 		{Name: "auth", Version: 3, Took: 30 * time.Microsecond},
 	}
 	x.Record.Waited = 41500 * time.Microsecond
+	x.Record.Guest.Add("user", "ann")
+	x.Record.Guest.Add("why", `"x"`)
 	return x
 }
 
@@ -58,7 +60,7 @@ func TestLine(t *testing.T) {
 			`"method":"POST","uri":"/cart?item=7&n=2","proto":"HTTP/2.0","status":201,"why":"ok","cache":"miss",` +
 			`"bytes_in":1234,"bytes_out":56789,"encoding":"br","ms":{"total":42.7,"filters":0.152,"upstream":41.5},` +
 			`"upstream":"shop","endpoint":"10.0.0.11:8080","tries":2,"arm":"shop-v2","filters":{"auth@3":0.15,"fields":0.002},` +
-			`"tls":{"version":"1.3","kx":"X25519MLKEM768"},` +
+			`"guest":{"user":"ann","why":"\"x\""},"tls":{"version":"1.3","kx":"X25519MLKEM768"},` +
 			`"fields":{"user-agent":"curl/8.14.1","authorization":"[redacted]","accept":"text/html, */*"}}` + "\n"
 		if got != want {
 			t.Errorf("got\n%s\nwant\n%s", got, want)

@@ -47,6 +47,7 @@ func TestFormats(t *testing.T) {
 	f("{ms.total} {ms.filters} {ms.function} {ms.upstream}", "42.7 0.152 1 41.5")
 	f("{upstream} {endpoint} {tries} {arm}", "shop 10.0.0.11:8080 2 shop-v2")
 	f("{filters} {function}", "auth@3:0.15,fields:0.002 hello@3")
+	f("{guest}", `user=ann;why=\"x\"`)
 	f("{tls.version} {tls.kx}", "1.3 X25519MLKEM768")
 	f("{time.common}|{request}", "01/Jan/2000:00:00:00 +0000|POST /cart?item=7&n=2 HTTP/2.0")
 	f("{request.accept}, {request.X-None}, {request.HOST}", "text/html, */*, -, example.org")

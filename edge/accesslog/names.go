@@ -30,6 +30,7 @@ const (
 	nameArm
 	nameFilters
 	nameFunction
+	nameGuest
 	nameTLSVersion
 	nameTLSKX
 
@@ -81,6 +82,7 @@ var names = [...]struct{ text, meaning string }{
 	nameArm:        {"arm", "of the route's split"},
 	nameFilters:    {"filters", "milliseconds by filter: `{\"name@version\": ms}` in JSON, `name@version:ms,...` in templates; a built-in has no version"},
 	nameFunction:   {"function", "the function that answered: `name@version`"},
+	nameGuest:      {"guest", "what filters and functions have added: `{\"name\": \"text\"}` in JSON, `name=text;...` in templates"},
 	nameTLSVersion: {"tls.version", "`1.2` or `1.3`"},
 	nameTLSKX:      {"tls.kx", "group of the key exchange, like `X25519MLKEM768`"},
 

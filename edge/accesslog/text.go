@@ -86,6 +86,8 @@ func (e *encoder) value(x *edge.Exchange, now time.Time, p *part) {
 	case nameFunction:
 		e.ascii(r.Function.Name, e.maxValue)
 		e.version(&r.Function)
+	case nameGuest:
+		e.textGuest(&r.Guest)
 	case nameTLSVersion:
 		if x.Client != nil && x.Client.TLS != nil {
 			e.b = append(e.b, tlsVersion(x.Client.TLS)...)
@@ -177,6 +179,18 @@ func (e *encoder) textFilters(runs []edge.FilterRun) {
 		e.version(f)
 		e.b = append(e.b, ':')
 		e.ms(tookFrom(runs[i:], f))
+	}
+}
+
+// textGuest appends what guests have added: name=text, with semicolons between them.
+func (e *encoder) textGuest(f *edge.Fields) {
+	for i := range f.Len() {
+		if i > 0 {
+			e.b = append(e.b, ';')
+		}
+		e.ascii(f.At(i).Name, e.maxValue)
+		e.b = append(e.b, '=')
+		e.ascii(f.At(i).Value, e.maxValue)
 	}
 }
 
