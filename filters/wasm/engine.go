@@ -20,8 +20,10 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluice-edge/sluice/filters/wasm/memory"
@@ -38,6 +40,9 @@ type Config struct {
 	Stack        int64         // bytes of stack that a guest's calls may use, estimated; default 8 MiB
 	Work         int64         // that compiling a module may take, by estimate, in units of package rewrite; default 24 Mi, of which 3.6 MB of Go take 2.6
 	FunctionWork int64         // that compiling one function may take; default 1 Mi; the largest known takes half of that
+	Cache        string        // directory in which compiled code is kept, for this process's user only; "": nowhere
+	CacheBytes   int64         // of compiled code that is kept; beyond it what has not been used for longest goes; default 1 GiB
+	Log          *slog.Logger  // of problems with Cache; default: slog's
 	Reset        memory.Method // how instances are put back to their beginning; default: what works best
 }
 
@@ -50,6 +55,12 @@ func (c *Config) setDefaults() {
 	}
 	if c.Parallel == 0 {
 		c.Parallel = max(1, runtime.GOMAXPROCS(0)/2)
+	}
+	if c.CacheBytes == 0 {
+		c.CacheBytes = 1 << 30
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
 	}
 	if c.Stack == 0 {
 		c.Stack = 8 << 20
@@ -72,7 +83,10 @@ type Digest = [sha256.Size]byte
 type Engine struct {
 	cfg      Config
 	memories *memory.System
+	cache    *cache         // nil without one
 	broken   error          // why there are no memories
+	compiled atomic.Uint64  // modules
+	loaded   atomic.Uint64  // modules, from cache
 	slots    chan struct{}  // one taken by each compilation
 	jobs     sync.WaitGroup // compilations, also those that nobody waits for any more
 
@@ -92,7 +106,26 @@ func NewEngine(cfg Config) *Engine {
 	cfg.setDefaults()
 	e := &Engine{cfg: cfg, slots: make(chan struct{}, cfg.Parallel), modules: make(map[key]*Module)}
 	e.memories, e.broken = memory.Open(memory.Config{Method: cfg.Reset})
+	if cfg.Cache != "" {
+		var err error
+		if e.cache, err = openCache(cfg.Cache, cfg.CacheBytes, cfg.Log); err != nil {
+			e.cache = nil
+			cfg.Log.Warn("compiled code is not kept: modules are compiled at each start", "err", err)
+		}
+	}
 	return e
+}
+
+// Compiled returns how many modules have been compiled, and how many have been taken
+// from the cache instead.
+func (e *Engine) Compiled() (compiled, loaded uint64) { return e.compiled.Load(), e.loaded.Load() }
+
+// Method returns how instances are put back to their beginning.
+func (e *Engine) Method() memory.Method {
+	if e.broken != nil {
+		return e.cfg.Reset
+	}
+	return e.memories.Method()
 }
 
 // Compile checks, bounds and compiles a module, which may import from hosts and
@@ -200,10 +233,7 @@ func (m *Module) build(binary []byte, hosts []*Host) error {
 		return fmt.Errorf("not a valid WebAssembly module: %w", err)
 	}
 	m.Info = *infoOf(rewritten, m.key.digest, len(binary))
-	m.runtime = wazero.NewRuntimeWithConfig(context.Background(), wazero.NewRuntimeConfig().
-		WithDebugInfoEnabled(false)) // DWARF's offsets are those of the code before it was rewritten
-	m.compiled, err = m.runtime.CompileModule(context.Background(), rewritten.Binary)
-	if err != nil {
+	if err := m.compile(rewritten.Binary); err != nil {
 		return fmt.Errorf("not a valid WebAssembly module: %w", err)
 	}
 	m.written = rewritten
@@ -214,6 +244,39 @@ func (m *Module) build(binary []byte, hosts []*Host) error {
 	}
 	m.missing = m.unsatisfied(provided)
 	return nil
+}
+
+// compile makes code of what was rewritten, or takes it from the cache.
+func (m *Module) compile(binary []byte) (err error) {
+	e, ctx := m.engine, context.Background()
+	config := wazero.NewRuntimeConfig().
+		WithDebugInfoEnabled(false) // DWARF's offsets are those of the code before it was rewritten
+	if m.stored = e.cache.open(binary); m.stored != nil {
+		m.runtime = wazero.NewRuntimeWithConfig(ctx, config.WithCompilationCache(m.stored.code))
+		defer m.stored.abandon() // unless it is finished
+	} else {
+		m.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+	}
+	m.compiled, err = m.runtime.CompileModule(ctx, binary)
+	if problem := err; err != nil && m.stored != nil {
+		// Perhaps the disk is full: then the runtime has the code in memory. Or it cannot
+		// read what is kept.
+		if m.stored.kept {
+			m.runtime.Close(ctx)
+			m.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+		}
+		if m.compiled, err = m.runtime.CompileModule(ctx, binary); err == nil {
+			e.cfg.Log.Warn("compiled code is not kept", "err", problem)
+			e.compiled.Add(1)
+		}
+		return err
+	}
+	if err == nil && m.stored != nil && m.stored.finish() {
+		e.loaded.Add(1)
+	} else if err == nil {
+		e.compiled.Add(1)
+	}
+	return err
 }
 
 // apart returns data that does not keep the binary alive of which it was part.

@@ -21,6 +21,7 @@ type Module struct {
 	err      error
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
+	stored   *stored         // what is kept of it on disk; may be nil
 	missing  error           // what imports lack
 	written  *rewrite.Module // without its binary
 
@@ -105,6 +106,9 @@ func (m *Module) Close() {
 	m.engine.mu.Unlock()
 	if last && m.runtime != nil {
 		m.runtime.Close(context.Background())
+		if m.stored != nil {
+			m.stored.close()
+		}
 	}
 }
 
