@@ -386,6 +386,7 @@ type Filter struct {
 	Timeout time.Duration // of one call. Default 50ms
 	Body    int64         // content that it may hold at a time, in bytes. Default 1MB
 	OnError OnError
+	Allow   Allow
 	Deploy  Deploy
 }
 
@@ -421,6 +422,7 @@ type Function struct {
 	Memory      int64         // of one instance, in bytes. Default 128MB
 	Timeout     time.Duration // of one request, without the time that it waits for the client. Default 10s
 	Concurrency int           // requests at a time; more wait a while and are answered with 503. Default 100
+	Allow       Allow
 	Deploy      Deploy
 }
 

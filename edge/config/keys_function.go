@@ -40,6 +40,7 @@ func functionKeys() object[Function] {
 		}},
 		{"concurrency", "100", numberForm(1, 100_000), "How many requests it works on at a time. More wait a while, and are answered with 503.",
 			func(d *decoder, v value, f *Function) { d.number(v, &f.Concurrency, 1, 100_000) }},
+		allowKey(func(f *Function) *Allow { return &f.Allow }),
 	}, deployKeys(func(f *Function) *Deploy { return &f.Deploy })...)}
 }
 

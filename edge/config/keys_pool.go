@@ -205,6 +205,7 @@ func filterKeys() object[Filter] {
 			func(d *decoder, v value, f *Filter) {
 				word(d, v, &f.OnError, []string{"deny", "skip"}, []OnError{Deny, Skip})
 			}},
+		allowKey(func(f *Filter) *Allow { return &f.Allow }),
 	}, deployKeys(func(f *Filter) *Deploy { return &f.Deploy })...)}
 }
 

@@ -267,6 +267,8 @@ func TestReferenceDefaults(t *testing.T) {
 	plain["access log"] = "sites: { x: { respond: 200 } }\nlog: { access: { file: a.log, %s } }"
 	plain["filter"] = "sites: { x: { respond: 200, filters: f } }\nfilters: { f: { wasm: f.wasm, %s } }"
 
+	plain["allow"] = "sites: { x: { respond: 200, filters: f } }\nfilters: { f: { wasm: f.wasm, allow: { %s } } }"
+
 	// What stands there is a description, not a value.
 	described := map[string]bool{
 		"listen": true, "state": true, "name": true, "types": true, "ca": true, "client-stalled": true,
