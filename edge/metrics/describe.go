@@ -30,10 +30,12 @@ const (
 	FilterErrors
 	FilterMemory
 	FilterInstances
+	FilterShadow
 
 	FunctionRequests
 	FunctionDuration
 	FunctionErrors
+	FunctionShadow
 
 	SplitRequests
 
@@ -61,6 +63,7 @@ var (
 	function = Label{"function", "names of functions"}
 	version  = Label{"version", "number of the module's version"}
 	encoding = Label{"encoding", "`br`, `zstd`, `gzip`"}
+	verdict  = Label{"verdict", "`same`: it would have made the same of it; `differs`; `failed`: its module did; `dropped`: it got no copy"}
 	cause    = Label{"cause", "`trap`, `timeout`, `exit`, `abi`, `busy`, `oversized`, `closed`, `stopped`"}
 )
 
@@ -96,10 +99,12 @@ var descriptions = [metricCount]Description{
 	FilterErrors:    {"sluice_filter_errors_total", CounterType, "Requests that a filter failed, whatever came of them.", []Label{filter, version, cause}, false},
 	FilterMemory:    {"sluice_filter_memory_bytes", GaugeType, "Memory that a filter's instances hold.", []Label{filter, version}, false},
 	FilterInstances: {"sluice_filter_instances", GaugeType, "Instances of a filter, in use or waiting.", []Label{filter, version}, false},
+	FilterShadow:    {"sluice_filter_shadow_total", CounterType, "Requests that a version of a filter in shadow was to have a copy of.", []Label{filter, version, verdict}, false},
 
 	FunctionRequests: {"sluice_function_requests_total", CounterType, "Requests that were given to a function.", []Label{function, version}, false},
 	FunctionDuration: {"sluice_function_duration_seconds", HistogramType, "Time from giving a request to a function until it has ended.", []Label{function, version}, false},
 	FunctionErrors:   {"sluice_function_errors_total", CounterType, "Requests that a function failed.", []Label{function, version, cause}, false},
+	FunctionShadow:   {"sluice_function_shadow_total", CounterType, "Requests that a version of a function in shadow was to have a copy of.", []Label{function, version, verdict}, false},
 
 	SplitRequests: {"sluice_split_requests_total", CounterType, "Requests by the arm of the route's split.", []Label{site, route, {"arm", "names of arms"}}, false},
 

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
 	"github.com/sluice-edge/sluice/edge/config"
@@ -26,6 +27,33 @@ func (s *Server) compileFilter(ctx context.Context, binary []byte) (*wasm.Module
 
 func (s *Server) compileFunction(ctx context.Context, binary []byte) (*wasm.Module, error) {
 	return fn.Compile(ctx, s.wasm, binary)
+}
+
+// kind is filters or functions: what changes of them differ in.
+type kind struct {
+	*library
+	compile compile
+	ready   ready
+	retreat func(name string, w *wanted, reason string)
+	deploy  func(file *config.File, name string) *config.Deploy // nil: the configuration does not have it
+}
+
+func (s *Server) ofFilters() *kind {
+	return &kind{s.filters, s.compileFilter, s.readyFilter, s.retreatFilter, func(file *config.File, name string) *config.Deploy {
+		if c := file.Filter(name); c != nil {
+			return &c.Deploy
+		}
+		return nil
+	}}
+}
+
+func (s *Server) ofFunctions() *kind {
+	return &kind{s.functions, s.compileFunction, s.readyFunction, s.retreatFunction, func(file *config.File, name string) *config.Deploy {
+		if c := file.Function(name); c != nil {
+			return &c.Deploy
+		}
+		return nil
+	}}
 }
 
 // nothing is pending where all is as it is to be.
@@ -68,14 +96,31 @@ func (s *Server) readyCurrent(l *library, name string, ready ready) (pending, in
 	return ready(name, v)
 }
 
-// rollBack makes the version of a module live that was so before the one that is, or
-// only says which that is. It is live if a configuration has the module.
-func (s *Server) rollBack(l *library, name string, dry bool, compile compile, ready ready) (v registry.Version, live bool, err error) {
+// rollBack makes the version of a module live that was so before: of a deployment of
+// several versions the one that is current, or the oldest; else the one that was current
+// before. Or it only says which that is. It is live if a configuration has the module.
+func (s *Server) rollBack(k *kind, name string, dry bool) (v registry.Version, live bool, err error) {
+	l := k.library
+	v, err = l.Current(name)
+	if err != nil {
+		return v, false, err
+	}
+	isCurrent := func(d config.Deployed) bool { return d.Version == v.Number }
+	c := k.deploy(s.snapshot.Load().file, name)
+	if c != nil && (v.Number != 0 || len(c.Versions) > 0) && (len(c.Versions) == 2 || len(c.Versions) == 1 && !isCurrent(c.Versions[0]) || c.Shadow != 0) {
+		if v.Number == 0 || len(c.Versions) == 2 && !slices.ContainsFunc(c.Versions, isCurrent) {
+			if v, err = l.Version(name, c.Versions[0].Version); err != nil {
+				return v, false, err
+			}
+		}
+		change := api.DeploymentChange{Versions: []api.DeployedShare{{Version: v.Number, Percent: 100}}}
+		return v, !dry, s.deployment(k, name, change, dry, nil)
+	}
 	if v, err = l.Before(name); err != nil || dry {
 		return v, false, err
 	}
 	if binary, err := l.Load(v.Digest); err == nil {
-		if m, err := compile(context.Background(), binary); err == nil {
+		if m, err := k.compile(context.Background(), binary); err == nil {
 			defer m.Close() // no other change waits for that
 		}
 	}
@@ -84,7 +129,7 @@ func (s *Server) rollBack(l *library, name string, dry bool, compile compile, re
 	if v, err = l.Before(name); err != nil { // it may be another by now
 		return v, false, err
 	}
-	back, number, err := ready(name, v)
+	back, number, err := k.ready(name, v)
 	if err != nil {
 		return v, false, err
 	}

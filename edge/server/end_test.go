@@ -54,10 +54,10 @@ func TestRunMeters(t *testing.T) {
 	var m runMeters
 	m.keep(func(string) bool { return false })
 	for i := range 1000 {
-		m.count(&edge.FilterRun{Name: "auth", Version: i + 1, Took: time.Millisecond})
-		m.count(&edge.FilterRun{Name: fmt.Sprint("f", i), Version: 1})
+		m.count(&edge.FilterRun{Name: "auth", Version: i + 1, Took: time.Millisecond}, false)
+		m.count(&edge.FilterRun{Name: fmt.Sprint("f", i), Version: 1}, false)
 	}
-	m.count(&edge.FilterRun{Name: "auth", Version: 1000, Took: time.Millisecond})
+	m.count(&edge.FilterRun{Name: "auth", Version: 1000, Took: time.Millisecond}, false)
 	m.keep(func(name string) bool { return name == "auth" })
 	if n := len(*m.byVersion.Load()); n != maxMeteredVersions {
 		t.Errorf("%d are measured, want %d", n, maxMeteredVersions)

@@ -247,18 +247,21 @@ func (w *walk) filters(r *Route) error {
 		w.note("filters are not run here: one may answer, change the request so that it becomes another route's, or choose another arm")
 	}
 	for _, f := range r.filters {
-		run := api.FilterRun{Name: f.name, Version: f.live.number(), State: api.FilterLive, Pinned: f.pin != 0, OnError: "deny"}
+		run := api.FilterRun{Name: f.name, State: api.FilterLive, Pinned: f.pin != 0, OnError: "deny"}
+		run.Version, run.Shadow, run.Why = f.live.peek(w.x)
 		if f.config.OnError == config.Skip {
 			run.OnError = "skip"
 		}
 		switch {
 		case w.offline:
 			run.State, run.Version = api.FilterOffline, f.pin
+		case run.Version == 0 && f.live.damage.Load() != nil:
+			run.State = api.FilterDamaged
 		case run.Version == 0:
 			run.State = api.FilterMissing
 		}
 		w.e.Filters = append(w.e.Filters, run)
-		if run.State == api.FilterMissing && f.config.OnError != config.Skip {
+		if run.Version == 0 && !w.offline && !f.skips() {
 			return f.missing()
 		}
 	}
@@ -327,7 +330,8 @@ func (w *walk) origin(r *Route) {
 // endpoint is asked for where the request names no host.
 func (w *walk) destination(a *arm) (own string) {
 	if f := a.function; f != nil {
-		version := f.live.number()
+		version, _, why := f.live.peek(w.x)
+		w.e.FunctionWhy = why
 		if f.pin != 0 {
 			version = f.pin
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
 	"github.com/sluice-edge/sluice/edge/metrics"
+	"github.com/sluice-edge/sluice/filters/deploy"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
@@ -87,43 +88,65 @@ func (s *Server) exposeUpstreams(w *metrics.Writer) {
 	}
 }
 
-// exposeModules tells of the versions of filters and functions that are live. s.mu
-// is held.
+// exposeModules tells of the versions of filters and functions that are live, and of
+// those in shadow. s.mu is held.
 func (s *Server) exposeModules(w *metrics.Writer) {
 	for _, f := range s.shared.filters {
-		v := f.live.acquire()
-		if v == nil {
+		d := f.live.acquire()
+		if d == nil {
 			continue
 		}
-		st, number := v.guest.Stats(), strconv.Itoa(v.number)
-		if h, ok := s.meters.filters.snapshot(f.name, v.number); ok {
-			w.Histogram(metrics.FilterDuration, &h, f.name, number)
-		}
-		for cause, n := range st.Failures {
-			if n > 0 {
-				w.Counter(metrics.FilterErrors, float64(n), f.name, number, wasm.Cause(cause).String())
+		for _, v := range d.running {
+			st, number := v.guest.Stats(), strconv.Itoa(v.number)
+			if h, ok := s.meters.filters.snapshot(f.name, v.number); ok {
+				w.Histogram(metrics.FilterDuration, &h, f.name, number)
 			}
+			exposeFailures(w, metrics.FilterErrors, &st, f.name, number)
+			w.Gauge(metrics.FilterMemory, float64(st.Bytes), f.name, number)
+			w.Gauge(metrics.FilterInstances, float64(st.Instances), f.name, number)
 		}
-		w.Gauge(metrics.FilterMemory, float64(st.Bytes), f.name, number)
-		w.Gauge(metrics.FilterInstances, float64(st.Instances), f.name, number)
-		v.release()
+		exposeShadow(w, metrics.FilterShadow, d.shadow, f.name)
+		d.release()
 	}
 	for _, f := range s.shared.functions {
-		v := f.live.acquire()
-		if v == nil {
+		d := f.live.acquire()
+		if d == nil {
 			continue
 		}
-		st, number := v.guest.Stats(), strconv.Itoa(v.number)
-		w.Counter(metrics.FunctionRequests, float64(st.Calls), f.name, number)
-		if h, ok := s.meters.programs.snapshot(f.name, v.number); ok {
-			w.Histogram(metrics.FunctionDuration, &h, f.name, number)
-		}
-		for cause, n := range st.Failures {
-			if n > 0 {
-				w.Counter(metrics.FunctionErrors, float64(n), f.name, number, wasm.Cause(cause).String())
+		for _, v := range d.running {
+			st, number := v.guest.Stats(), strconv.Itoa(v.number)
+			w.Counter(metrics.FunctionRequests, float64(st.Calls), f.name, number)
+			if h, ok := s.meters.programs.snapshot(f.name, v.number); ok {
+				w.Histogram(metrics.FunctionDuration, &h, f.name, number)
 			}
+			exposeFailures(w, metrics.FunctionErrors, &st, f.name, number)
 		}
-		v.release()
+		exposeShadow(w, metrics.FunctionShadow, d.shadow, f.name)
+		d.release()
+	}
+}
+
+func exposeFailures(w *metrics.Writer, m metrics.Metric, st *wasm.Stats, name, number string) {
+	for cause, n := range st.Failures {
+		if n > 0 {
+			w.Counter(m, float64(n), name, number, wasm.Cause(cause).String())
+		}
+	}
+}
+
+func exposeShadow(w *metrics.Writer, m metrics.Metric, shadow *deploy.Shadow, name string) {
+	if shadow == nil {
+		return
+	}
+	r := shadow.Report()
+	dropped := uint64(0)
+	for _, n := range r.Dropped {
+		dropped += n
+	}
+	for verdict, n := range map[string]uint64{"same": r.Same, "differs": r.Differs, "failed": r.Failed, "dropped": dropped} {
+		if n > 0 {
+			w.Counter(m, float64(n), name, strconv.Itoa(r.Version), verdict)
+		}
 	}
 }
 

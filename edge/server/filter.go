@@ -30,19 +30,26 @@ func newFilter(c *config.Filter, pin int) *filter {
 
 // Filter implements edge.Filter.
 func (f *filter) Filter(x *edge.Exchange, next edge.Handler) error {
-	v := f.live.acquire()
-	if v == nil {
-		if f.config.OnError == config.Skip {
+	d := f.live.acquire()
+	if d == nil {
+		if f.skips() {
 			return next.Serve(x)
 		}
 		return f.missing()
 	}
-	defer v.release()
-	return v.guest.Filter(x, next)
+	defer d.release()
+	return d.filter.Filter(x, next)
 }
+
+// skips reports whether requests go on without the filter while it has no module. If
+// somebody has tampered with that they do not.
+func (f *filter) skips() bool { return f.config.OnError == config.Skip && f.live.damage.Load() == nil }
 
 // missing is the error of a filter without a module.
 func (f *filter) missing() error {
+	if d := f.live.damage.Load(); d != nil {
+		return &edge.Error{Kind: edge.FilterFailed, Op: "run the filter " + f.name + ", of which the state directory is damaged", Err: d}
+	}
 	return &edge.Error{Kind: edge.FilterFailed, Op: "run the filter " + f.name + ", of which no module has been uploaded"}
 }
 

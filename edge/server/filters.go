@@ -50,26 +50,35 @@ func (b *builder) newFilter(c *config.Filter, pin int) (*filter, error) {
 			return abi, err
 		})
 	}
-	if err != nil {
-		return nil, err
+	var w wanted
+	if err == nil {
+		w, err = b.s.filters.wanted(c.Name, pin, &c.Deploy, current, b.file.Log.Redact)
 	}
 	plain := *c
-	plain.Place = diag.Place{}
+	plain.Place, plain.Deploy = diag.Place{}, config.Deploy{}
 	f, _ := keep(b.used.filters, b.s.shared.filters, canonical(plain, pin), func() (*filter, error) {
 		return newFilter(c, pin), nil
 	})
+	var d *deployment[*filters.Filter]
 	switch {
-	case current.Number == 0:
+	case err != nil:
+	case len(w.versions) == 0:
 		b.problems.Warnf(c.Place, "nothing has been uploaded for the filter %q", c.Name).Hint = fmt.Sprintf("sluice filter push %s FILE.wasm", c.Name)
 		return f, nil
-	case f.live.runs(current):
+	case f.live.runs(&w):
+		return f, nil
+	default:
+		d, err = b.s.prepareFilter(f, &w)
+	}
+	if damage := damaged(err); damage != nil && f.live.current.Load() == nil {
+		b.denies("filter", c.Name, c.Place, err)
+		b.deploy(func() { f.live.damage.Store(damage) }, func() {})
 		return f, nil
 	}
-	g, err := b.s.loadFilter(c, current)
 	if err != nil {
 		return nil, err
 	}
-	b.deploy(func() { f.live.deploy(g) }, func() { g.guest.Close() })
+	b.deploy(func() { f.live.deploy(d) }, d.close)
 	return f, nil
 }
 
@@ -90,23 +99,23 @@ func (s *Server) checkFilter(ctx context.Context, binary []byte, c *config.Filte
 }
 
 // loadFilter loads a version of a filter's module.
-func (s *Server) loadFilter(c *config.Filter, v registry.Version) (*version[*filters.Filter], error) {
+func (s *Server) loadFilter(c *config.Filter, v registry.Version, shadow bool) (*filters.Filter, error) {
 	binary, err := s.filters.Load(v.Digest)
 	if err != nil {
 		return nil, err
 	}
-	f, err := filters.Load(context.Background(), s.wasm, binary, s.filterConfig(c, v.Number))
-	if err != nil {
-		return nil, err
+	cfg := s.filterConfig(c, v.Number)
+	if shadow {
+		cfg.Log = cfg.Log.With("shadow", true)
 	}
-	return &version[*filters.Filter]{number: v.Number, digest: v.Digest, guest: f}, nil
+	return filters.Load(context.Background(), s.wasm, binary, cfg)
 }
 
 // PushFilter stores a module as a version of the named filter, once it has been
 // checked, makes it live, and puts it to use as use says. created is false if the
 // filter had that very module before.
 func (s *Server) PushFilter(ctx context.Context, name string, module io.Reader, use api.Use) (v api.ModuleVersion, created bool, err error) {
-	to := s.useFilter(name, use)
+	to := both(s.useFilter(name, use), s.undeploy("filter", name))
 	change, err := s.change(api.Change{DryRun: true}, "", to)
 	if err != nil {
 		return v, false, err
@@ -165,21 +174,28 @@ func imports(m *wasm.Module) []string {
 	return all
 }
 
-// readyFilter returns what makes a version of a filter live. It does nothing if no
-// configuration has the filter, and live is 0. s.changing is held.
+// readyFilter returns what makes the configured deployment of a filter live, with v as
+// the current version. It does nothing if no configuration has the filter, and live is 0.
+// s.changing is held.
 func (s *Server) readyFilter(name string, v registry.Version) (p pending, live int, err error) {
+	file := s.snapshot.Load().file
+	c := file.Filter(name)
 	for _, f := range s.shared.filters {
-		switch {
-		case f.name != name || f.pin != 0:
+		if f.name != name || f.pin != 0 || c == nil {
 			continue
-		case f.live.runs(v):
-			return nothing(), v.Number, nil
 		}
-		g, err := s.loadFilter(f.config, v)
+		w, err := s.filters.wanted(name, 0, &c.Deploy, v, file.Log.Redact)
+		switch {
+		case err != nil:
+			return nothing(), 0, err
+		case f.live.runs(&w):
+			return nothing(), w.live(v), nil
+		}
+		d, err := s.prepareFilter(f, &w)
 		if err != nil {
 			return nothing(), 0, err
 		}
-		return pending{func() { f.live.deploy(g) }, g.guest.Close}, v.Number, nil
+		return pending{func() { f.live.deploy(d) }, d.close}, w.live(v), nil
 	}
 	return nothing(), 0, nil
 }
@@ -187,7 +203,7 @@ func (s *Server) readyFilter(name string, v registry.Version) (p pending, live i
 // RollBackFilter makes the version live that was so before the one that is, or only
 // says which that is.
 func (s *Server) RollBackFilter(name string, dry bool) (api.ModuleVersion, error) {
-	back, live, err := s.rollBack(s.filters, name, dry, s.compileFilter, s.readyFilter)
+	back, live, err := s.rollBack(s.ofFilters(), name, dry)
 	if err != nil {
 		return api.ModuleVersion{}, s.filters.problem(name, err)
 	}
@@ -292,21 +308,28 @@ func (s *Server) describeFilter(name string) api.Filter {
 		if f.name != name {
 			continue
 		}
+		if damage := f.live.damage.Load(); damage != nil {
+			d.Damage = damage.Error()
+		}
 		v := f.live.acquire()
 		if v == nil {
 			continue
 		}
 		if f.pin == 0 {
-			d.Live = v.number
+			d.Live = v.main().number
+			d.Deployment = describeDeployment(v, name, &s.meters.filters)
 		}
-		st := v.guest.Stats()
-		d.Runs += st.Calls
-		for _, n := range st.Failures {
-			d.Failures += n
+		for _, one := range v.running {
+			st := one.guest.Stats()
+			d.Runs += st.Calls
+			for _, n := range st.Failures {
+				d.Failures += n
+			}
 		}
 		v.release()
 	}
-	d.Versions = s.filters.all(name, d.Live)
+	s.complete(s.ofFilters(), name, &d.Deployment)
+	d.Versions = s.filters.all(name, &d.Deployment)
 	return d
 }
 

@@ -28,16 +28,19 @@ func newFunction(c *config.Function, pin int, j *journal.Journal) *function {
 
 // serve answers x. Script is the part of the path that leads to the function.
 func (f *function) serve(x *edge.Exchange, script string) error {
-	v := f.live.acquire()
-	if v == nil {
+	d := f.live.acquire()
+	if d == nil {
 		return f.missing()
 	}
-	x.OnEnd(v) // the response's body may run it still
-	return v.guest.ServeAt(x, script)
+	x.OnEnd(d) // the response's body may run it still
+	return d.server.ServeAt(x, script)
 }
 
 // missing is the error of a function without a module.
 func (f *function) missing() error {
+	if d := f.live.damage.Load(); d != nil {
+		return &edge.Error{Kind: edge.FunctionFailed, Op: "run the function " + f.name + ", of which the state directory is damaged", Err: d}
+	}
 	return &edge.Error{Kind: edge.FunctionFailed, Op: "run the function " + f.name + ", of which no module has been uploaded"}
 }
 

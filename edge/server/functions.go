@@ -53,11 +53,12 @@ func (b *builder) newFunction(c *config.Function, pin int) (*function, error) {
 			return abi, err
 		})
 	}
-	if err != nil {
-		return nil, err
+	var w wanted
+	if err == nil {
+		w, err = b.s.functions.wanted(c.Name, pin, &c.Deploy, current, b.file.Log.Redact)
 	}
 	plain := *c
-	plain.Place = diag.Place{}
+	plain.Place, plain.Deploy = diag.Place{}, config.Deploy{}
 	f, _ := keep(b.used.functions, b.s.shared.functions, canonical(plain, pin), func() (*function, error) {
 		j, _ := keep(b.used.journals, b.s.shared.journals, c.Name, func() (*journal.Journal, error) {
 			return journal.New(b.s.log.With("function", c.Name), journal.Config{}), nil
@@ -65,18 +66,26 @@ func (b *builder) newFunction(c *config.Function, pin int) (*function, error) {
 		return newFunction(c, pin, j), nil
 	})
 	b.used.journals[c.Name] = f.journal
+	var d *deployment[*fn.Function]
 	switch {
-	case current.Number == 0:
+	case err != nil:
+	case len(w.versions) == 0:
 		b.problems.Warnf(c.Place, "nothing has been uploaded for the function %q", c.Name).Hint = fmt.Sprintf("sluice fn push %s FILE.wasm", c.Name)
 		return f, nil
-	case f.live.runs(current):
+	case f.live.runs(&w):
+		return f, nil
+	default:
+		d, err = b.s.prepareFunction(f, &w)
+	}
+	if damage := damaged(err); damage != nil && f.live.current.Load() == nil {
+		b.denies("function", c.Name, c.Place, err)
+		b.deploy(func() { f.live.damage.Store(damage) }, func() {})
 		return f, nil
 	}
-	g, err := b.s.loadFunction(f, current)
 	if err != nil {
 		return nil, err
 	}
-	b.deploy(func() { f.live.deploy(g) }, func() { g.guest.Close() })
+	b.deploy(func() { f.live.deploy(d) }, d.close)
 	return f, nil
 }
 
@@ -100,23 +109,23 @@ func (s *Server) checkFunction(ctx context.Context, binary []byte, c *config.Fun
 }
 
 // loadFunction loads a version of a function's module.
-func (s *Server) loadFunction(f *function, v registry.Version) (*version[*fn.Function], error) {
+func (s *Server) loadFunction(c *config.Function, j *journal.Journal, v registry.Version, shadow bool) (*fn.Function, error) {
 	binary, err := s.functions.Load(v.Digest)
 	if err != nil {
 		return nil, err
 	}
-	p, err := fn.Load(context.Background(), s.wasm, binary, s.functionConfig(f.config, v.Number, f.journal))
-	if err != nil {
-		return nil, err
+	cfg := s.functionConfig(c, v.Number, j)
+	if shadow {
+		cfg.Log = cfg.Log.With("shadow", true)
 	}
-	return &version[*fn.Function]{number: v.Number, digest: v.Digest, guest: p}, nil
+	return fn.Load(context.Background(), s.wasm, binary, cfg)
 }
 
 // PushFunction stores a module as a version of the named function, once it has been
 // checked, makes it live, and puts it to use as use says. created is false if the
 // function had that very module before.
 func (s *Server) PushFunction(ctx context.Context, name string, module io.Reader, use api.Use) (v api.ModuleVersion, created bool, err error) {
-	to := s.useFunction(name, use)
+	to := both(s.useFunction(name, use), s.undeploy("function", name))
 	change, err := s.change(api.Change{DryRun: true}, "", to)
 	if err != nil {
 		return v, false, err
@@ -164,21 +173,27 @@ func (s *Server) PushFunction(ctx context.Context, name string, module io.Reader
 	return v, created, nil
 }
 
-// readyFunction returns what makes a version of a function live. It does nothing if no
-// configuration has the function, and live is 0. s.changing is held.
+// readyFunction returns what makes the configured deployment of a function live, as
+// readyFilter does.
 func (s *Server) readyFunction(name string, v registry.Version) (p pending, live int, err error) {
+	file := s.snapshot.Load().file
+	c := file.Function(name)
 	for _, f := range s.shared.functions {
-		switch {
-		case f.name != name || f.pin != 0:
+		if f.name != name || f.pin != 0 || c == nil {
 			continue
-		case f.live.runs(v):
-			return nothing(), v.Number, nil
 		}
-		g, err := s.loadFunction(f, v)
+		w, err := s.functions.wanted(name, 0, &c.Deploy, v, file.Log.Redact)
+		switch {
+		case err != nil:
+			return nothing(), 0, err
+		case f.live.runs(&w):
+			return nothing(), w.live(v), nil
+		}
+		d, err := s.prepareFunction(f, &w)
 		if err != nil {
 			return nothing(), 0, err
 		}
-		return pending{func() { f.live.deploy(g) }, g.guest.Close}, v.Number, nil
+		return pending{func() { f.live.deploy(d) }, d.close}, w.live(v), nil
 	}
 	return nothing(), 0, nil
 }
@@ -186,7 +201,7 @@ func (s *Server) readyFunction(name string, v registry.Version) (p pending, live
 // RollBackFunction makes the version live that was so before the one that is, or only
 // says which that is.
 func (s *Server) RollBackFunction(name string, dry bool) (api.ModuleVersion, error) {
-	back, live, err := s.rollBack(s.functions, name, dry, s.compileFunction, s.readyFunction)
+	back, live, err := s.rollBack(s.ofFunctions(), name, dry)
 	if err != nil {
 		return api.ModuleVersion{}, s.functions.problem(name, err)
 	}
@@ -306,22 +321,29 @@ func (s *Server) describeFunction(name string) api.Function {
 		if f.name != name {
 			continue
 		}
+		if damage := f.live.damage.Load(); damage != nil {
+			d.Damage = damage.Error()
+		}
 		v := f.live.acquire()
 		if v == nil {
 			continue
 		}
 		if f.pin == 0 {
-			d.Live = v.number
+			d.Live = v.main().number
+			d.Deployment = describeDeployment(v, name, &s.meters.programs)
 		}
-		st := v.guest.Stats()
-		d.Runs += st.Calls
-		d.Running += st.Instances
-		for _, n := range st.Failures {
-			d.Failures += n
+		for _, one := range v.running {
+			st := one.guest.Stats()
+			d.Runs += st.Calls
+			d.Running += st.Instances
+			for _, n := range st.Failures {
+				d.Failures += n
+			}
 		}
 		v.release()
 	}
-	d.Versions = s.functions.all(name, d.Live)
+	s.complete(s.ofFunctions(), name, &d.Deployment)
+	d.Versions = s.functions.all(name, &d.Deployment)
 	return d
 }
 

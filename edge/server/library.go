@@ -96,14 +96,21 @@ func (l *library) describe(name string, v registry.Version, live bool) api.Modul
 }
 
 // all returns a name's versions as the API shows them, the newest first.
-func (l *library) all(name string, live int) []api.ModuleVersion {
+func (l *library) all(name string, now *api.Deployment) []api.ModuleVersion {
 	all := []api.ModuleVersion{}
 	versions, err := l.Versions(name)
 	if err != nil {
 		return all // removed meanwhile, or nothing was uploaded yet
 	}
 	for _, v := range slices.Backward(versions) {
-		all = append(all, l.describe(name, v, v.Number == live))
+		d := l.describe(name, v, false)
+		for _, o := range now.Versions {
+			if o.Version == v.Number {
+				d.Live, d.Percent = true, o.Percent
+			}
+		}
+		d.Shadow = v.Number == now.Shadow
+		all = append(all, d)
 	}
 	return all
 }
@@ -148,6 +155,9 @@ func (l *library) problem(name string, err error) error {
 			p.Problems = append(p.Problems, api.Problem{Title: "reason", Detail: string(bytes.TrimSpace(reason))})
 		}
 		return p
+	}
+	if d := damaged(err); d != nil {
+		return &api.Problem{Title: "the state directory is damaged", Status: http.StatusInternalServerError, Detail: fmt.Sprintf("%s: %v", d.Path, d.Err), Hint: d.Cure}
 	}
 	p := &api.Problem{Title: "not stored", Detail: err.Error()}
 	var broken *http.MaxBytesError

@@ -50,8 +50,8 @@ func (m *upstreamMeter) count(now time.Time, r *edge.Record, failed bool) {
 
 // runMeters measures the runs of modules, by version.
 type runMeters struct {
-	byVersion atomic.Pointer[map[run]*metrics.Histogram] // copied when there is a new version
-	mu        sync.Mutex                                 // held by who copies
+	byVersion atomic.Pointer[map[run]*runMeter] // copied when there is a new version
+	mu        sync.Mutex                        // held by who copies
 }
 
 type run struct {
@@ -59,36 +59,55 @@ type run struct {
 	version int
 }
 
-// count counts a part in an exchange.
-func (m *runMeters) count(r *edge.FilterRun) {
-	key := run{r.Name, r.Version}
-	if all := m.byVersion.Load(); all != nil {
-		if h := (*all)[key]; h != nil {
-			h.Observe(r.Took)
-			return
-		}
-	}
-	m.of(key).Observe(r.Took)
+// runMeter is what is measured of one version.
+type runMeter struct {
+	took   metrics.Histogram
+	errors atomic.Uint64 // exchanges that failed, of whatever cause
+	traps  atomic.Uint64 // those in which the module itself did
 }
 
-func (m *runMeters) of(key run) *metrics.Histogram {
+// count counts a part in an exchange.
+func (m *runMeters) count(r *edge.FilterRun, failed bool) {
+	key := run{r.Name, r.Version}
+	one := m.find(key)
+	if one == nil {
+		one = m.of(key)
+	}
+	one.took.Observe(r.Took)
+	if failed {
+		one.errors.Add(1)
+	}
+	if r.Failed {
+		one.traps.Add(1)
+	}
+}
+
+// find returns what is measured of a version; nil: nothing yet.
+func (m *runMeters) find(key run) *runMeter {
+	if all := m.byVersion.Load(); all != nil {
+		return (*all)[key]
+	}
+	return nil
+}
+
+func (m *runMeters) of(key run) *runMeter {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	next := make(map[run]*metrics.Histogram)
+	if one := m.find(key); one != nil {
+		return one
+	}
+	next := make(map[run]*runMeter)
 	if all := m.byVersion.Load(); all != nil {
-		if h := (*all)[key]; h != nil {
-			return h
-		}
-		for k, h := range *all {
+		for k, one := range *all {
 			if k.name != key.name || k.version+maxMeteredVersions > key.version {
-				next[k] = h
+				next[k] = one
 			}
 		}
 	}
-	h := new(metrics.Histogram)
-	next[key] = h
+	one := new(runMeter)
+	next[key] = one
 	m.byVersion.Store(&next)
-	return h
+	return one
 }
 
 // keep forgets the modules of which it is not true: who makes up names for them must
@@ -101,7 +120,7 @@ func (m *runMeters) keep(is func(name string) bool) {
 		return
 	}
 	next := maps.Clone(*all)
-	maps.DeleteFunc(next, func(r run, _ *metrics.Histogram) bool { return !is(r.name) })
+	maps.DeleteFunc(next, func(r run, _ *runMeter) bool { return !is(r.name) })
 	m.byVersion.Store(&next)
 }
 
@@ -111,10 +130,8 @@ const maxMeteredVersions = 20
 
 // snapshot returns what has been measured of a version.
 func (m *runMeters) snapshot(name string, version int) (metrics.HistogramSnapshot, bool) {
-	if all := m.byVersion.Load(); all != nil {
-		if h := (*all)[run{name, version}]; h != nil {
-			return h.Snapshot(), true
-		}
+	if one := m.find(run{name, version}); one != nil {
+		return one.took.Snapshot(), true
 	}
 	return metrics.HistogramSnapshot{}, false
 }
@@ -169,10 +186,10 @@ func (s *Server) count(x *edge.Exchange) {
 		}
 	}
 	for i := range r.Filters {
-		s.meters.filters.count(&r.Filters[i])
+		s.meters.filters.count(&r.Filters[i], o.Failed)
 	}
 	if r.Function.Name != "" {
-		s.meters.programs.count(&r.Function)
+		s.meters.programs.count(&r.Function, o.Failed)
 	}
 }
 

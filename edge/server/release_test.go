@@ -66,7 +66,7 @@ func TestVersionsAreReleased(t *testing.T) {
 	}
 	defer s.Close()
 	addr := strings.TrimPrefix(s.Addresses()[0], "http://")
-	live := func() *version[*fn.Function] {
+	live := func() *deployment[*fn.Function] {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for _, f := range s.shared.functions {
@@ -75,7 +75,7 @@ func TestVersionsAreReleased(t *testing.T) {
 		return nil
 	}
 
-	versions := []*version[*fn.Function]{live()}
+	versions := []*deployment[*fn.Function]{live()}
 	stop := make(chan struct{})
 	var clients, uploads sync.WaitGroup
 	uploads.Go(func() {
@@ -119,8 +119,8 @@ func TestVersionsAreReleased(t *testing.T) {
 		for v.users.Load() != want && time.Now().Before(deadline) {
 			<-time.After(time.Millisecond)
 		}
-		if n, st := v.users.Load(), v.guest.Stats(); n != want || st.Instances != 0 || st.Bytes != 0 && v != live() {
-			t.Errorf("version %d, the %d. of %d: %d users, want %d; %d instances of %d bytes", v.number, i, len(versions), n, want, st.Instances, st.Bytes)
+		if n, st := v.users.Load(), v.main().guest.Stats(); n != want || st.Instances != 0 || st.Bytes != 0 && v != live() {
+			t.Errorf("version %d, the %d. of %d: %d users, want %d; %d instances of %d bytes", v.main().number, i, len(versions), n, want, st.Instances, st.Bytes)
 		}
 	}
 }

@@ -43,6 +43,11 @@ func (s *Server) apply(file *config.File, base []config.Text, overlays []overlay
 		return b.problems, fmt.Errorf("make the cache's store: %w", err)
 	}
 	b.store = store
+	if before := s.snapshot.Load(); before != nil {
+		s.hold(before.file, file)
+	} else {
+		s.hold(file)
+	}
 	snap, needed := b.build()
 	secrets := b.certificates()
 	if b.problems.Failed() {
@@ -154,26 +159,13 @@ func (s *Server) goLive(n *next) {
 	for _, bd := range s.bindings {
 		bd.configure(file)
 	}
-	s.filters.Hold(pins(used.filters, func(f *filter) (string, int) { return f.name, f.pin }))
-	s.functions.Hold(pins(used.functions, func(f *function) (string, int) { return f.name, f.pin }))
+	s.hold(file)
 	s.meters.filters.keep(func(name string) bool { return file.Filter(name) != nil })
 	s.meters.programs.keep(func(name string) bool { return file.Function(name) != nil })
 	s.applied = time.Now()
 	if old != nil {
 		s.reloads++
 	}
-}
-
-// pins returns the versions that routes are pinned to, by the names of their
-// modules.
-func pins[T any](all map[string]T, of func(T) (name string, pin int)) map[string][]int {
-	held := make(map[string][]int)
-	for _, one := range all {
-		if name, pin := of(one); pin != 0 {
-			held[name] = append(held[name], pin)
-		}
-	}
-	return held
 }
 
 // open binds the addresses that are not bound yet. s.changing is held. Unless all

@@ -75,7 +75,9 @@ type Server struct {
 	applied   time.Time // when the one in force was
 	draining  bool
 
-	ending sync.WaitGroup // goroutines of leave
+	ending sync.WaitGroup  // goroutines of leave and of background
+	life   context.Context // ends when the server closes
+	stop   func()          // ends life
 }
 
 // New returns a server that serves file once Start is called. What file cannot
@@ -84,6 +86,7 @@ func New(file *config.File, o Options) (*Server, *diag.List, error) {
 	s := &Server{log: o.Log, ids: newIDs(), started: time.Now(), trying: make(chan struct{}, trials),
 		captures: capture.New(capture.Config{Outcome: outcome}),
 		bindings: make(map[string]*binding), leaving: make(map[*binding]struct{})}
+	s.life, s.stop = context.WithCancel(context.Background())
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -159,6 +162,7 @@ func (s *Server) Close() error {
 	for _, b := range s.lastBindings() {
 		b.close()
 	}
+	s.stop()
 	s.ending.Wait()
 	s.captures.Close()
 	s.mu.Lock()

@@ -73,12 +73,12 @@ func (c *shadowed) End(x *edge.Exchange) {
 		why = large
 	case run == nil || !c.request.whole(), c.live.on && c.failure == nil && !c.origin.whole():
 		why = incomplete
-	case s.cfg.Context.Err() != nil:
-		why = closed
 	default:
 		c.took = run.Took
-		s.cfg.Go(func() { s.run(c) })
-		return
+		if s.cfg.Go(func() { s.run(c) }) {
+			return
+		}
+		why = closed
 	}
 	s.drop(why)
 	c.fork.End()

@@ -22,8 +22,9 @@ type ShadowConfig struct {
 	// Context ends what runs when the server does.
 	Context context.Context
 
-	// Go runs f, which whoever ends the server waits for.
-	Go func(f func())
+	// Go runs f on a goroutine that whoever ends the server waits for. It returns false
+	// if that is past.
+	Go func(f func()) bool
 
 	Concurrent int      // exchanges that are copied at a time, from their beginning until the version has run; others are dropped. Default: 100
 	Bytes      int64    // content of a request, or of a response, that is copied; exchanges with more are dropped. Default: 64 KiB

@@ -311,29 +311,40 @@ func (s *Store) Since(name string) (time.Time, *Retreat) {
 	return r.Since, r.Retreat
 }
 
-// Use makes a version that there is the current one.
-func (s *Store) Use(name string, number int) (Version, error) { return s.use(name, number, nil) }
+// Use makes a version that there is the current one. Undo makes the store know what it
+// knew before, if nobody has changed the name since.
+func (s *Store) Use(name string, number int) (v Version, undo func() error, err error) {
+	return s.use(name, number, nil)
+}
 
 // Retreat is Use where nobody has asked for it, and keeps why.
-func (s *Store) Retreat(name string, number int, why Retreat) (Version, error) {
+func (s *Store) Retreat(name string, number int, why Retreat) (v Version, undo func() error, err error) {
 	return s.use(name, number, &why)
 }
 
-func (s *Store) use(name string, number int, why *Retreat) (Version, error) {
+func (s *Store) use(name string, number int, why *Retreat) (v Version, undo func() error, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r, v, err := s.findVersion(name, number)
-	if err != nil {
-		return Version{}, err
+	undo = func() error { return nil }
+	before, v, err := s.findVersion(name, number)
+	if err != nil || before.Current == number && before.Retreat == nil && why == nil {
+		return v, undo, err
 	}
-	if r.Current == number && r.Retreat == nil && why == nil {
-		return v, nil
-	}
-	next := r.clone()
+	next := before.clone()
 	next.use(number)
 	next.Retreat = why
 	next.forget()
-	return v, s.commit(name, next)
+	if err := s.commit(name, next); err != nil {
+		return v, undo, err
+	}
+	return v, func() error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.names[name] != next {
+			return nil
+		}
+		return s.commit(name, before)
+	}, nil
 }
 
 // Version returns a version of a name.

@@ -76,10 +76,10 @@ func TestVersions(t *testing.T) {
 	if b, err := s.Load(v1.Digest); string(b) != "one" || err != nil {
 		t.Errorf("module is %q, %v", b, err)
 	}
-	if v, err := s.Use("auth", 2); v.Number != 2 || err != nil {
+	if v, _, err := s.Use("auth", 2); v.Number != 2 || err != nil {
 		t.Errorf("used version is %+v, %v", v, err)
 	}
-	if _, err := s.Use("auth", 3); !errors.Is(err, ErrNotFound) {
+	if _, _, err := s.Use("auth", 3); !errors.Is(err, ErrNotFound) {
 		t.Errorf("use of an unknown version: %v", err)
 	}
 	if err := s.Remove("auth"); err != nil {
@@ -94,6 +94,8 @@ func TestVersions(t *testing.T) {
 		}
 	}
 }
+
+func third[T, U any](_ T, _ U, err error) error { return err }
 
 func second[T any](_ T, err error) error { return err }
 
@@ -161,7 +163,7 @@ func TestKeep(t *testing.T) {
 	if len(list) != 3 || list[0].Number != 4 || entries(t, dir, "modules") != 3 {
 		t.Errorf("versions are %+v", list)
 	}
-	if _, err := s.Use("a", 4); err != nil {
+	if _, _, err := s.Use("a", 4); err != nil {
 		t.Fatal(err)
 	}
 	put(t, s, "a", "4") // version 5 is current
@@ -225,7 +227,7 @@ func TestBack(t *testing.T) {
 	for i := range 5 {
 		put(t, s, "a", fmt.Sprint("new ", i)) // 5 to 9; 6 to 9 are left
 	}
-	if _, err := s.Use("a", 7); err != nil {
+	if _, _, err := s.Use("a", 7); err != nil {
 		t.Fatal(err)
 	}
 	back(9)
@@ -306,7 +308,7 @@ func TestDamagedRecord(t *testing.T) {
 		}
 		s = open(t, dir, Config{})
 		for op, err := range map[string]error{
-			"Current": second(s.Current("a")), "Versions": second(s.Versions("a")), "Use": second(s.Use("a", 1)),
+			"Current": second(s.Current("a")), "Versions": second(s.Versions("a")), "Use": third(s.Use("a", 1)),
 			"Before": second(s.Before("a")), "Version": second(s.Version("a", 1)),
 			"Receive": second(s.Receive("a", strings.NewReader("three"), nil)), "Damage": s.Damage()["a"],
 		} {
@@ -516,9 +518,41 @@ var changes = map[string]func(*testing.T, *Store){
 			t.Fatal(err)
 		}
 	},
-	"use":     func(t *testing.T, s *Store) { must(t)(s.Use("a", 3)) },
+	"use":     func(t *testing.T, s *Store) { use(t, s, "a", 3) },
 	"back":    func(t *testing.T, s *Store) { must(t)(s.Back("a")) },
-	"retreat": func(t *testing.T, s *Store) { must(t)(s.Retreat("a", 1, Retreat{From: 2, Reason: "traps"})) },
+	"retreat": func(t *testing.T, s *Store) { retreat(t, s, Retreat{From: 2, Reason: "traps"}) },
+}
+
+// use makes a version current, after it was taken back once.
+func use(t *testing.T, s *Store, name string, number int) {
+	t.Helper()
+	before, _ := s.Current(name)
+	_, undo, err := s.Use(name, number)
+	if err == nil {
+		err = undo()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, _ := s.Current(name); v != before {
+		t.Errorf("undone: current is %+v, was %+v", v, before)
+	}
+	if _, _, err := s.Use(name, number); err != nil {
+		t.Fatal(err)
+	}
+	if err := undo(); err != nil {
+		t.Error(err)
+	}
+	if v, _ := s.Current(name); v.Number != number {
+		t.Errorf("undone late: current is %+v, want %d", v, number)
+	}
+}
+
+func retreat(t *testing.T, s *Store, why Retreat) {
+	t.Helper()
+	if _, _, err := s.Retreat("a", 1, why); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func must(t *testing.T) func(Version, error) {
@@ -538,8 +572,8 @@ func crash(t *testing.T, change, step string) {
 		for _, module := range []string{"1", "2", "3"} {
 			put(t, s, "a", module)
 		}
-		must(t)(s.Use("a", 1))
-		must(t)(s.Use("a", 2))
+		use(t, s, "a", 1)
+		use(t, s, "a", 2)
 	}
 	shown := func(dir string) string {
 		s := open(t, dir, Config{})
@@ -604,7 +638,7 @@ func TestStoreOnly(t *testing.T) {
 		t.Errorf("current is %+v, %v", v, err)
 	}
 	s = open(t, dir, Config{Keep: 1})
-	must(t)(s.Use("a", 1))
+	use(t, s, "a", 1)
 	if v, created := store("two"); v.Number != 2 || !created { // one more than are kept
 		t.Errorf("the second is %+v, %v", v, created)
 	}
@@ -635,7 +669,7 @@ func TestRetreat(t *testing.T) {
 	s := open(t, dir, Config{})
 	put(t, s, "a", "1")
 	put(t, s, "a", "2")
-	must(t)(s.Retreat("a", 1, Retreat{From: 2, Reason: "traps"}))
+	retreat(t, s, Retreat{From: 2, Reason: "traps"})
 	check := func(current int, reason string) {
 		t.Helper()
 		v, err := s.Current("a")
@@ -650,13 +684,13 @@ func TestRetreat(t *testing.T) {
 	check(1, "traps")
 	s = open(t, dir, Config{})
 	check(1, "traps")
-	must(t)(s.Use("a", 1)) // somebody has seen it
+	use(t, s, "a", 1) // somebody has seen it
 	check(1, "")
-	must(t)(s.Retreat("a", 1, Retreat{From: 2, Reason: "time"}))
+	retreat(t, s, Retreat{From: 2, Reason: "time"})
 	check(1, "time")
 	put(t, s, "a", "2")
 	check(2, "")
-	must(t)(s.Retreat("a", 1, Retreat{From: 2, Reason: "again"}))
+	retreat(t, s, Retreat{From: 2, Reason: "again"})
 	must(t)(s.Back("a"))
 	check(2, "")
 }

@@ -193,7 +193,7 @@ func TestSyncFails(t *testing.T) {
 	f("a version", func(s *Store) error { return push(s, "a", "3") })
 	f("one that it had", func(s *Store) error { return push(s, "a", "1") })
 	f("a name", func(s *Store) error { return push(s, "b", "new") })
-	f("use", func(s *Store) error { return second(s.Use("a", 1)) })
+	f("use", func(s *Store) error { return third(s.Use("a", 1)) })
 	f("back", func(s *Store) error { return second(s.Back("a")) })
 	f("remove", func(s *Store) error { return s.Remove("a") })
 }

@@ -17,23 +17,24 @@ type Field struct {
 // Explanation is what would become of a request, and why. Filters are not run:
 // what they would change is not in it.
 type Explanation struct {
-	Listener string       `json:"listener,omitempty"` // address that takes the request
-	Site     string       `json:"site,omitempty"`
-	SiteWhy  string       `json:"site_why,omitempty"`
-	Route    string       `json:"route,omitempty"`
-	Match    string       `json:"match,omitempty"` // of the route
-	Captures []Field      `json:"captures,omitempty"`
-	Others   []Candidate  `json:"others,omitempty"` // routes that lost, and near misses
-	Answer   *Fixed       `json:"answer,omitempty"` // if it is sluice's own
-	Arm      string       `json:"arm,omitempty"`
-	ArmWhy   string       `json:"arm_why,omitempty"`
-	Filters  []FilterRun  `json:"filters,omitempty"`  // in the order in which they run
-	Cache    *CacheCase   `json:"cache,omitempty"`    // nil: the route has none
-	Coding   string       `json:"coding,omitempty"`   // that an answer of a fitting type would be compressed with
-	Upstream *Destination `json:"upstream,omitempty"` // of the route or arm, also if something answers before it
-	Function string       `json:"function,omitempty"` // likewise: "hello@3"
-	Request  *Sent        `json:"request,omitempty"`  // what the upstream or function is asked; nil: it is not
-	Notes    []string     `json:"notes,omitempty"`
+	Listener    string       `json:"listener,omitempty"` // address that takes the request
+	Site        string       `json:"site,omitempty"`
+	SiteWhy     string       `json:"site_why,omitempty"`
+	Route       string       `json:"route,omitempty"`
+	Match       string       `json:"match,omitempty"` // of the route
+	Captures    []Field      `json:"captures,omitempty"`
+	Others      []Candidate  `json:"others,omitempty"` // routes that lost, and near misses
+	Answer      *Fixed       `json:"answer,omitempty"` // if it is sluice's own
+	Arm         string       `json:"arm,omitempty"`
+	ArmWhy      string       `json:"arm_why,omitempty"`
+	Filters     []FilterRun  `json:"filters,omitempty"`      // in the order in which they run
+	Cache       *CacheCase   `json:"cache,omitempty"`        // nil: the route has none
+	Coding      string       `json:"coding,omitempty"`       // that an answer of a fitting type would be compressed with
+	Upstream    *Destination `json:"upstream,omitempty"`     // of the route or arm, also if something answers before it
+	Function    string       `json:"function,omitempty"`     // likewise: "hello@3"
+	FunctionWhy string       `json:"function_why,omitempty"` // this version and not another that serves too
+	Request     *Sent        `json:"request,omitempty"`      // what the upstream or function is asked; nil: it is not
+	Notes       []string     `json:"notes,omitempty"`
 }
 
 // Candidate is a route that does not serve the request.
@@ -54,8 +55,10 @@ type Fixed struct {
 // FilterRun is a filter that would run.
 type FilterRun struct {
 	Name    string `json:"name"`
-	Version int    `json:"version"` // 0: there is none, or none yet
-	State   string `json:"state"`   // "live"; "missing": nothing was uploaded for it; "offline": of a file that is not running
+	Version int    `json:"version"`          // 0: there is none, or none yet
+	Why     string `json:"why,omitempty"`    // this version and not another that serves too
+	Shadow  int    `json:"shadow,omitempty"` // version that gets a copy
+	State   string `json:"state"`            // "live"; "missing": nothing was uploaded for it; "damaged": the state directory is; "offline": of a file that is not running
 	Pinned  bool   `json:"pinned,omitempty"`
 	OnError string `json:"on_error"` // "deny", "skip"
 }
@@ -64,6 +67,7 @@ type FilterRun struct {
 const (
 	FilterLive    = "live"
 	FilterMissing = "missing"
+	FilterDamaged = "damaged"
 	FilterOffline = "offline" // its version, unless it is pinned, is known when the file runs
 )
 

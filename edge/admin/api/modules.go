@@ -10,6 +10,9 @@ type Filter struct {
 	Runs     uint64          `json:"runs"`
 	Failures uint64          `json:"failures"` // traps, time and memory exceeded
 	Versions []ModuleVersion `json:"versions"` // newest first
+
+	Deployment Deployment `json:"deployment"`
+	Damage     string     `json:"damage,omitempty"` // what is wrong with the state directory, so that all requests are denied
 }
 
 // Function is a function and the versions of its module.
@@ -21,6 +24,77 @@ type Function struct {
 	Running  int             `json:"running"`  // now
 	Failures uint64          `json:"failures"` // traps, time and memory exceeded, broken answers
 	Versions []ModuleVersion `json:"versions"` // newest first
+
+	Deployment Deployment `json:"deployment"`
+	Damage     string     `json:"damage,omitempty"` // what is wrong with the state directory, so that all requests are denied
+}
+
+// Deployment is which versions of a module run. Figures count since the proxy was
+// started.
+type Deployment struct {
+	Versions   []Deployed  `json:"versions"`         // that serve, in the order of their numbers; empty: none
+	Shadow     int         `json:"shadow,omitempty"` // version that runs on copies of the traffic
+	Guard      string      `json:"guard"`            // when the newer version is rolled back; "off"
+	Since      time.Time   `json:"since,omitzero"`
+	RolledBack *RolledBack `json:"rolled_back,omitempty"` // by the guard, and nothing was deployed since
+}
+
+// Deployed is a version that serves.
+type Deployed struct {
+	Version  int     `json:"version"`
+	Percent  float64 `json:"percent"`
+	Requests uint64  `json:"requests"`
+	Errors   uint64  `json:"errors"` // of the requests: answered with 5xx by whomever, or broken off
+	Traps    uint64  `json:"traps"`  // of the requests: the module itself has failed
+	Mean     float64 `json:"mean_ms"`
+	P95      float64 `json:"p95_ms"`
+}
+
+// RolledBack is what a guard has done.
+type RolledBack struct {
+	From   int       `json:"from"` // version that did not do well
+	To     int       `json:"to"`
+	Reason string    `json:"reason"`
+	Time   time.Time `json:"time"`
+}
+
+// DeploymentChange is which versions of a module are to run from now on.
+type DeploymentChange struct {
+	Versions []DeployedShare `json:"versions"`         // one or two; together 100 percent
+	Shadow   int             `json:"shadow,omitempty"` // 0: none
+	Guard    *string         `json:"guard,omitempty"`  // nil: the one that there is; "off": none
+}
+
+// DeployedShare is the part of the traffic that a version is to have.
+type DeployedShare struct {
+	Version int     `json:"version"`
+	Percent float64 `json:"percent"`
+}
+
+// Shadow is what a version in shadow has made of copies of the traffic. Its requests are
+// those that versions which serve had since then.
+type Shadow struct {
+	Version     int               `json:"version"`
+	Since       time.Time         `json:"since"`
+	Same        uint64            `json:"same"`
+	Differs     uint64            `json:"differs"`
+	Failed      uint64            `json:"failed"`  // its module has
+	Dropped     map[string]uint64 `json:"dropped"` // not copied, by reason: "busy", "large", "incomplete", "upgrade", "closed"
+	Kinds       map[string]uint64 `json:"kinds"`   // of what differs: "verdict", "request", "request-fields", "request-content", "status", "fields", "content"
+	LiveMean    float64           `json:"live_mean_ms"`
+	ShadowMean  float64           `json:"shadow_mean_ms"`
+	Differences []Difference      `json:"differences"` // the last, the latest first
+}
+
+// Difference is a request of which a version in shadow would have made something else.
+type Difference struct {
+	Time    time.Time `json:"time"`
+	ID      string    `json:"id"` // of the request, as in the access log
+	Method  string    `json:"method"`
+	Target  string    `json:"target"` // path and query
+	Live    int       `json:"live"`   // version that served it
+	Kinds   []string  `json:"kinds"`
+	Details []string  `json:"details"` // values of fields that the log does not show are redacted
 }
 
 // ModuleVersion is a module of a filter or function. It never changes.
@@ -28,9 +102,11 @@ type ModuleVersion struct {
 	Filter    string    `json:"filter,omitempty"`
 	Function  string    `json:"function,omitempty"`
 	Version   int       `json:"version"`
-	Live      bool      `json:"live"`
-	Digest    string    `json:"digest"` // "sha256:..."
-	ABI       string    `json:"abi"`    // "http-wasm", "wasi"
+	Live      bool      `json:"live"`              // it serves
+	Percent   float64   `json:"percent,omitempty"` // of the traffic
+	Shadow    bool      `json:"shadow,omitempty"`  // it runs on copies of the traffic
+	Digest    string    `json:"digest"`            // "sha256:..."
+	ABI       string    `json:"abi"`               // "http-wasm", "wasi"
 	Bytes     int64     `json:"bytes"`
 	Imports   []string  `json:"imports,omitempty"` // host functions that it uses: "module.name"
 	CompileMS float64   `json:"compile_ms,omitempty"`

@@ -1,0 +1,392 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/sluice-edge/sluice/edge/admin/api"
+	"github.com/sluice-edge/sluice/edge/config"
+	"github.com/sluice-edge/sluice/edge/rollout"
+	"github.com/sluice-edge/sluice/filters/deploy"
+	"github.com/sluice-edge/sluice/filters/registry"
+)
+
+// FilterDeployment returns which versions of a filter run.
+func (s *Server) FilterDeployment(name string) (api.Deployment, error) {
+	f, err := s.Filter(name)
+	return f.Deployment, err
+}
+
+// FunctionDeployment returns which versions of a function run.
+func (s *Server) FunctionDeployment(name string) (api.Deployment, error) {
+	f, err := s.Function(name)
+	return f.Deployment, err
+}
+
+// DeployFilter changes which versions of a filter run, or only says whether it can. The
+// change outlives restarts, until the file says something else of the filter.
+func (s *Server) DeployFilter(name string, c api.DeploymentChange, dry bool) (api.Deployment, error) {
+	if err := s.deployment(s.ofFilters(), name, c, dry, nil); err != nil {
+		return api.Deployment{}, err
+	}
+	if dry {
+		return describeChange(c), nil
+	}
+	return s.FilterDeployment(name)
+}
+
+// DeployFunction is DeployFilter for functions.
+func (s *Server) DeployFunction(name string, c api.DeploymentChange, dry bool) (api.Deployment, error) {
+	if err := s.deployment(s.ofFunctions(), name, c, dry, nil); err != nil {
+		return api.Deployment{}, err
+	}
+	if dry {
+		return describeChange(c), nil
+	}
+	return s.FunctionDeployment(name)
+}
+
+// describeChange returns the deployment that a change would make.
+func describeChange(c api.DeploymentChange) api.Deployment {
+	d := api.Deployment{Shadow: c.Shadow, Guard: deploy.Guard{}.String()}
+	if c.Guard != nil {
+		d.Guard = *c.Guard
+	}
+	for _, v := range c.Versions {
+		d.Versions = append(d.Versions, api.Deployed{Version: v.Version, Percent: v.Percent})
+	}
+	return d
+}
+
+// deployment changes which versions of a module run. Why is set if nobody has asked for
+// it. If it fails all is as it was before.
+//
+// One version that serves alone is the current one of the module, as after an upload, and
+// stands nowhere else. Everything else is an overlay of the configuration. So whatever is
+// killed in between, what is in force is the deployment before, or this one.
+func (s *Server) deployment(k *kind, name string, c api.DeploymentChange, dry bool, why *registry.Retreat) error {
+	if err := k.checkChange(name, c); err != nil {
+		return err
+	}
+	ready, err := s.aheadOf(k, name, c)
+	defer ready.release()
+	if err != nil {
+		return err
+	}
+	to := s.deployEdit(k.what, name, c)
+	if dry {
+		_, err := s.change(api.Change{DryRun: true}, "", to)
+		return err
+	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	undo := func() error { return nil }
+	var v registry.Version
+	if len(c.Versions) == 1 {
+		if why != nil {
+			v, undo, err = k.Retreat(name, c.Versions[0].Version, *why)
+		} else {
+			v, undo, err = k.Use(name, c.Versions[0].Version)
+		}
+		if err != nil {
+			return k.problem(name, err)
+		}
+	} else if v, err = k.Current(name); err != nil {
+		return k.problem(name, err)
+	}
+	if _, err = s.changeNow(api.Change{}, k.what+" "+name+" deployed: "+changeText(c), to); err == nil {
+		// Where the configuration is the same as before the current version is not.
+		var p pending
+		if p, _, err = k.ready(name, v); err == nil {
+			p.deploy()
+			return nil
+		}
+	}
+	return errors.Join(err, undo())
+}
+
+// changeText says what is deployed.
+func changeText(c api.DeploymentChange) string {
+	text := ""
+	for _, v := range c.Versions {
+		text += fmt.Sprintf("@%d %v%%, ", v.Version, v.Percent)
+	}
+	if c.Shadow != 0 {
+		text += fmt.Sprintf("@%d in shadow, ", c.Shadow)
+	}
+	return text[:len(text)-len(", ")]
+}
+
+// checkChange says what is wrong with a change.
+func (k *kind) checkChange(name string, c api.DeploymentChange) error {
+	bad := func(hint, format string, args ...any) error {
+		return &api.Problem{Title: "not a deployment", Status: http.StatusUnprocessableEntity, Detail: fmt.Sprintf(format, args...), Hint: hint}
+	}
+	versions, err := k.Versions(name)
+	if err != nil && !errors.Is(err, registry.ErrNotFound) {
+		return k.problem(name, err)
+	}
+	has := func(number int) error {
+		if slices.ContainsFunc(versions, func(v registry.Version) bool { return v.Number == number }) {
+			return nil
+		}
+		return &api.Problem{Title: "no such version", Status: http.StatusNotFound, Detail: fmt.Sprintf("the %s %q has no version %d; %s", k.what, name, number, k.have(name))}
+	}
+	if n := len(c.Versions); n != 1 && n != 2 {
+		return bad("a third can run in shadow", "%d versions: one or two serve at a time", n)
+	}
+	sum := 0.0
+	for i, v := range c.Versions {
+		if err := has(v.Version); err != nil {
+			return err
+		}
+		if !(v.Percent >= 0 && v.Percent <= 100) {
+			return bad("", "%v%% is not between 0%% and 100%%", v.Percent)
+		}
+		if i == 1 && v.Version == c.Versions[0].Version {
+			return bad("", "version %d is there twice", v.Version)
+		}
+		sum += v.Percent
+	}
+	if math.Abs(sum-100) > 0.001 {
+		return bad("", "the shares add up to %v%%, not to 100%%", sum)
+	}
+	if c.Shadow != 0 {
+		if err := has(c.Shadow); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(c.Versions, func(v api.DeployedShare) bool { return v.Version == c.Shadow }) {
+			return bad("", "version %d serves, and cannot run in shadow of itself", c.Shadow)
+		}
+	}
+	if c.Guard != nil {
+		if _, err := deploy.ParseGuard(*c.Guard); err != nil {
+			return bad("", "%q is no guard: %v", *c.Guard, err)
+		}
+	}
+	return nil
+}
+
+// aheadOf loads and compiles the modules of a deployment, before any change waits for
+// that. Who gets them releases them once they are in use.
+func (s *Server) aheadOf(k *kind, name string, c api.DeploymentChange) (held modules, err error) {
+	numbers := []int{c.Versions[0].Version, c.Versions[len(c.Versions)-1].Version}
+	if c.Shadow != 0 {
+		numbers = append(numbers, c.Shadow)
+	}
+	for _, n := range slices.Compact(numbers) {
+		v, err := k.Version(name, n)
+		if err != nil {
+			return held, k.problem(name, err)
+		}
+		binary, err := k.Load(v.Digest)
+		if err != nil {
+			return held, k.problem(name, err)
+		}
+		m, err := k.compile(context.Background(), binary)
+		if err != nil {
+			return held, k.problem(name, &registry.Refused{Err: err})
+		}
+		held = append(held, m)
+	}
+	return held, nil
+}
+
+// deployEdit is what a deployment changes of the configuration.
+func (s *Server) deployEdit(what, name string, c api.DeploymentChange) edit {
+	return s.editModule(what, name, func(value map[string]any) {
+		delete(value, "deploy")
+		delete(value, "shadow")
+		if len(c.Versions) == 2 {
+			shares := make(map[string]any)
+			for _, v := range c.Versions {
+				// Rounded as it is used, and never to another sum.
+				share := math.Round(v.Percent*float64(rollout.Percent)) / float64(rollout.Percent)
+				shares["@"+strconv.Itoa(v.Version)] = strconv.FormatFloat(share, 'f', -1, 64) + "%"
+			}
+			value["deploy"] = shares
+		}
+		if c.Shadow != 0 {
+			value["shadow"] = "@" + strconv.Itoa(c.Shadow)
+		}
+		if c.Guard != nil {
+			if value["guard"] = *c.Guard; *c.Guard == "off" {
+				delete(value, "guard")
+			}
+		}
+	})
+}
+
+// undeploy takes back that several versions serve: an upload serves alone.
+func (s *Server) undeploy(what, name string) edit {
+	return s.editModule(what, name, func(value map[string]any) { delete(value, "deploy") })
+}
+
+// editModule changes what the configuration says of a filter or function. Where that is
+// what the files say there is no overlay, and where the configuration does not have it,
+// and is to say nothing but where its module is, it still does not.
+func (s *Server) editModule(what, name string, change func(value map[string]any)) edit {
+	return func(file *config.File, all []overlay) ([]overlay, error) {
+		o := overlay{Kind: what, Name: name}
+		before := valueOf(file, o)
+		for i := range all {
+			if all[i].about(&o) {
+				before = all[i].Value
+			}
+		}
+		value := make(map[string]any)
+		if had, ok := before.(map[string]any); ok {
+			for k, v := range had {
+				value[k] = v
+			}
+		}
+		change(value)
+		if before == nil {
+			if len(value) == 0 {
+				return all, nil
+			}
+			value["wasm"] = "uploaded"
+		}
+		if canonical(before) == canonical(value) {
+			return all, nil
+		}
+		o.Value = value
+		if left := without(all, o); s.saysNothing(o, left) {
+			return left, nil
+		}
+		return with(all, s.newOverlay(o)), nil
+	}
+}
+
+// both is one edit after the other.
+func both(first, second edit) edit {
+	return func(file *config.File, all []overlay) ([]overlay, error) {
+		all, err := first(file, all)
+		if err != nil {
+			return nil, err
+		}
+		return second(file, all)
+	}
+}
+
+func (s *Server) retreatFilter(name string, w *wanted, reason string) {
+	s.retreat(s.ofFilters(), name, w, reason)
+}
+
+func (s *Server) retreatFunction(name string, w *wanted, reason string) {
+	s.retreat(s.ofFunctions(), name, w, reason)
+}
+
+// retreat makes the older of two versions serve alone, since a guard has found the newer
+// one wanting. If somebody has deployed something else meanwhile it does nothing.
+func (s *Server) retreat(k *kind, name string, w *wanted, reason string) {
+	older, newer := w.versions[0], w.versions[1]
+	c := k.deploy(s.snapshot.Load().file, name)
+	if c == nil || len(c.Versions) != 2 || c.Versions[0].Version != older.Number || c.Versions[1].Version != newer.Number {
+		return
+	}
+	attrs := []any{k.what, name, "why", "guard-rollback", "from", newer.Number, "to", older.Number, "reason", reason}
+	change := api.DeploymentChange{Versions: []api.DeployedShare{{Version: older.Number, Percent: 100}}, Shadow: w.inShadow.Number}
+	why := &registry.Retreat{From: newer.Number, Reason: reason, Time: time.Now().UTC().Round(time.Second)}
+	if err := s.deployment(k, name, change, false, why); err != nil {
+		s.log.Error("a version does not do well, and could not be rolled back", append(attrs, "error", err)...)
+		return
+	}
+	s.log.Warn("a version does not do well, and was rolled back by its guard", attrs...)
+}
+
+// describeDeployment returns what runs as the API shows it. s.mu is held.
+func describeDeployment[G guest](d *deployment[G], name string, meters *runMeters) api.Deployment {
+	shown := api.Deployment{Versions: []api.Deployed{}, Shadow: d.inShadow.Number}
+	for i, v := range d.running {
+		o := api.Deployed{Version: v.number, Percent: float64(d.weights[i]) * 100 / float64(rollout.Whole)}
+		if m := meters.find(run{name, v.number}); m != nil {
+			took := m.took.Snapshot()
+			o.Requests, o.Errors, o.Traps = took.Count, m.errors.Load(), m.traps.Load()
+			o.Mean, o.P95 = milliseconds(took.Mean()), milliseconds(took.Quantile(.95))
+		}
+		shown.Versions = append(shown.Versions, o)
+	}
+	return shown
+}
+
+// complete adds what does not follow from what runs. s.mu is held.
+func (s *Server) complete(k *kind, name string, d *api.Deployment) {
+	if d.Versions == nil {
+		d.Versions = []api.Deployed{}
+	}
+	c := k.deploy(s.snapshot.Load().file, name)
+	d.Guard = deploy.Guard{}.String()
+	if c != nil {
+		d.Guard = c.Guard.String()
+	}
+	since, why := k.Since(name)
+	if c == nil || len(c.Versions) == 0 {
+		d.Since = since
+		if v, err := k.Current(name); why != nil && err == nil {
+			d.RolledBack = &api.RolledBack{From: why.From, To: v.Number, Reason: why.Reason, Time: why.Time}
+		}
+		return
+	}
+	o := overlay{Kind: k.what, Name: name}
+	for i := range s.overlays {
+		if s.overlays[i].about(&o) {
+			d.Since = s.overlays[i].Since
+			return
+		}
+	}
+	d.Since = s.applied
+}
+
+// FilterShadow returns what the version of a filter in shadow has come to.
+func (s *Server) FilterShadow(name string) (api.Shadow, error) {
+	if _, err := s.Filter(name); err != nil {
+		return api.Shadow{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.shared.filters {
+		if d := f.live.current.Load(); f.name == name && f.pin == 0 && d != nil && d.shadow != nil {
+			return describeShadow(d.shadow.Report()), nil
+		}
+	}
+	return api.Shadow{}, s.filters.noShadow(name)
+}
+
+// FunctionShadow returns what the version of a function in shadow has come to.
+func (s *Server) FunctionShadow(name string) (api.Shadow, error) {
+	if _, err := s.Function(name); err != nil {
+		return api.Shadow{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.shared.functions {
+		if d := f.live.current.Load(); f.name == name && f.pin == 0 && d != nil && d.shadow != nil {
+			return describeShadow(d.shadow.Report()), nil
+		}
+	}
+	return api.Shadow{}, s.functions.noShadow(name)
+}
+
+func (l *library) noShadow(name string) error {
+	verb := "filter"
+	if l.what == "function" {
+		verb = "fn"
+	}
+	return &api.Problem{Title: "nothing in shadow", Status: http.StatusNotFound, Detail: fmt.Sprintf("no version of the %s %q runs in shadow", l.what, name), Hint: fmt.Sprintf("sluice %s roll %s VERSION shadow", verb, name)}
+}
+
+func describeShadow(r deploy.Report) api.Shadow {
+	d := api.Shadow{Version: r.Version, Since: r.Since.UTC().Round(time.Second), Same: r.Same, Differs: r.Differs, Failed: r.Failed, Dropped: r.Dropped, Kinds: r.Kinds,
+		LiveMean: milliseconds(r.Live), ShadowMean: milliseconds(r.Shadow), Differences: []api.Difference{}}
+	for _, e := range r.Examples {
+		d.Differences = append(d.Differences, api.Difference{Time: e.Time.UTC(), ID: e.ID, Method: e.Method, Target: e.Target, Live: e.Live, Kinds: e.Kinds, Details: e.Details})
+	}
+	return d
+}
