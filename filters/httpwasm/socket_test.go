@@ -23,11 +23,21 @@ const patience = 60 * time.Second
 // serve serves f on a loopback address with the HTTP/1 engine.
 func serve(t testing.TB, f edge.Handler) string {
 	t.Helper()
+	return serveWith(t, http1.NewServer(f, http1.Config{Tick: 2 * time.Millisecond}, quiet))
+}
+
+// engine is the server of a version of HTTP.
+type engine interface {
+	ServeConn(c net.Conn, client edge.Client)
+	Close()
+}
+
+func serveWith(t testing.TB, s engine) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := http1.NewServer(f, http1.Config{Tick: 2 * time.Millisecond}, quiet)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
