@@ -35,7 +35,7 @@ Every upload is a new version; the one that was live before is kept, and one com
 		Args: positional,
 		RunE: needVerb,
 	}
-	c.AddCommand(newFilterPush(g, k), k.newBack(g), k.newList(g), k.newNew(g), k.newRemove(g), k.newShow(g))
+	c.AddCommand(newFilterPush(g, k), k.newBack(g), k.newList(g), k.newNew(g), k.newRemove(g), k.newShow(g), k.newTest(g), k.newTry(g, (*api.Client).TryFilter))
 	return c
 }
 

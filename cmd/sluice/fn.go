@@ -36,7 +36,7 @@ http-wasm guests. Every upload is a new version; the one that was live before is
 		Args: positional,
 		RunE: needVerb,
 	}
-	c.AddCommand(newFnPush(g, k), k.newBack(g), newFnCall(g), k.newList(g), newFnLogs(g, k), k.newNew(g), k.newRemove(g), k.newShow(g))
+	c.AddCommand(newFnPush(g, k), k.newBack(g), newFnCall(g), k.newList(g), newFnLogs(g, k), k.newNew(g), k.newRemove(g), k.newShow(g), k.newTest(g), k.newTry(g, (*api.Client).TryFunction))
 	return c
 }
 
