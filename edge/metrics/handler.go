@@ -88,6 +88,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	b := &c.cfg.Build
 	w.Gauge(BuildInfo, 1, b.Version, b.Revision, b.Go)
 	c.known.Store(w.families)
+	for _, g := range w.guests {
+		out <- g.metric()
+	}
 	for m := range w.families {
 		for _, s := range w.families[m].series {
 			out <- s.metric(c.descs[m], descriptions[m].Type)

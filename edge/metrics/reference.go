@@ -87,6 +87,7 @@ Beside these there are the usual ` + "`go_*` and `process_*`" + ` of the process
 - Histograms have the buckets %s seconds, exactly: what takes as long as a bound is in its bucket.
 - The values of labels are names of the configuration, or of a small fixed set. Nothing that a client sends becomes one:
   an unknown method is ` + "`_other`" + `.
+- What filters and functions define by the [module ` + "`sluice`" + `](../abi.md#the-sluice-module) is ` + "`sluice_guest_NAME`" + `, with the label ` + "`filter` or `function`" + ` and those of the guest.
 - What has had no request is not shown.
 - A metric has at most 10,000 series. All that is beyond is one more, whose labels are all ` + "`_other`" + `: counters, gauges and
   histograms are added up in it, and of expiry times it has the earliest. A series that was shown stays, as long as there is

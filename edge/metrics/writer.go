@@ -20,6 +20,7 @@ type Writer struct {
 	limit    int
 	known    *families // of the scrape before; nil: there was none
 	families *families
+	guests   []*Guest
 }
 
 type families [metricCount]family

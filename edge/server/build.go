@@ -94,6 +94,7 @@ func (b *builder) build() (*snapshot, []address) {
 		c := &b.file.Functions[i]
 		b.function(c.Name, 0, c.Place)
 	}
+	b.targets(snap)
 	byAddress := make(map[string]*bound)
 	var order []*bound
 	for i := range b.file.Sites {

@@ -55,7 +55,8 @@ func (f *filter) missing() error {
 
 // filterConfig returns how version number of a filter's module is to run.
 func (s *Server) filterConfig(c *config.Filter, number int) filters.Config {
-	cfg := filters.Config{Name: c.Name, Version: number, Config: c.Config, Memory: c.Memory, Timeout: c.Timeout, Body: c.Body, Log: s.log}
+	cfg := filters.Config{Name: c.Name, Version: number, Config: c.Config, Memory: c.Memory, Timeout: c.Timeout, Body: c.Body,
+		Host: s.granted(ofFilter, c.Name, &c.Allow), Log: s.log}
 	if c.OnError == config.Skip {
 		cfg.OnError = wasm.Skip
 	}

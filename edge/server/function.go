@@ -56,7 +56,8 @@ func script(match string) string {
 }
 
 func (s *Server) functionConfig(c *config.Function, number int, j *journal.Journal) fn.Config {
-	cfg := fn.Config{Name: c.Name, Version: number, Args: c.Args, Memory: c.Memory, Timeout: c.Timeout, Concurrency: c.Concurrency, Log: s.log, Journal: j}
+	cfg := fn.Config{Name: c.Name, Version: number, Args: c.Args, Memory: c.Memory, Timeout: c.Timeout, Concurrency: c.Concurrency,
+		Host: s.granted(ofFunction, c.Name, &c.Allow), Log: s.log, Journal: j}
 	for _, e := range c.Env {
 		cfg.Env = append(cfg.Env, e.Name+"="+e.Value)
 	}

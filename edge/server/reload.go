@@ -162,6 +162,7 @@ func (s *Server) goLive(n *next) {
 	s.hold(file)
 	s.meters.filters.keep(func(name string) bool { return file.Filter(name) != nil })
 	s.meters.programs.keep(func(name string) bool { return file.Function(name) != nil })
+	s.keepMeters(file)
 	s.applied = time.Now()
 	if old != nil {
 		s.reloads++

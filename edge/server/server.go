@@ -23,6 +23,7 @@ import (
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/diag"
 	"github.com/sluice-edge/sluice/edge/metrics"
+	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/journal"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
@@ -71,6 +72,7 @@ type Server struct {
 	filters   *library
 	functions *library
 	wasm      *wasm.Engine
+	guests    guests
 	reloads   int       // configurations applied after the first
 	applied   time.Time // when the one in force was
 	draining  bool
@@ -103,6 +105,7 @@ func New(file *config.File, o Options) (*Server, *diag.List, error) {
 	s.meters.all = metrics.NewRequests(s.started, metrics.WindowConfig{})
 	s.output = o.Access
 	s.shared = newShared()
+	s.guests.meters = hostmod.NewRegistry(hostmod.MeterConfig{})
 	problems, err := s.Apply(file, "start")
 	if err != nil || problems.Failed() {
 		s.Close()
@@ -183,7 +186,7 @@ func (s *Server) Close() error {
 	if s.accessLog != nil {
 		err = s.accessLog.close()
 	}
-	return errors.Join(err, s.state.close())
+	return errors.Join(err, s.guests.close(), s.state.close())
 }
 
 // Shutdown stops accepting, lets what is being served end until ctx is done, and

@@ -23,6 +23,9 @@ type snapshot struct {
 	sites     []*site
 	meters    map[routeName]*metrics.Requests
 	upstreams map[string]*upstreamMeter
+
+	// What guests may name.
+	upstreamTargets, functionTargets map[string]*arm
 }
 
 // routeName is how the record of an exchange names its route, and the arm of its
@@ -280,7 +283,7 @@ func (r *Route) stored(x *edge.Exchange) error {
 	if r.split != nil {
 		r.choose(x)
 	}
-	if r.cache == nil {
+	if r.cache == nil || x.Target != nil { // what a filter has chosen is not what others get
 		return (*origin)(r).Serve(x)
 	}
 	return r.cache.Filter(x, (*origin)(r))
@@ -302,6 +305,9 @@ type origin Route
 
 func (o *origin) Serve(x *edge.Exchange) error {
 	a := (*Route)(o).arm(x.Record.Arm)
+	if chosen, ok := x.Target.(*arm); ok {
+		a = chosen
+	}
 	if a == nil {
 		return &edge.Error{Kind: edge.DestinationNotFound, Op: "find the arm " + x.Record.Arm}
 	}

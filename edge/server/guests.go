@@ -1,0 +1,170 @@
+package server
+
+import (
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/edge/config"
+	"github.com/sluice-edge/sluice/edge/diag"
+	"github.com/sluice-edge/sluice/edge/kv"
+	"github.com/sluice-edge/sluice/edge/metrics"
+	"github.com/sluice-edge/sluice/filters/hostmod"
+)
+
+// The roles by which guests have metrics of their own, which are labels of those, too.
+const (
+	ofFilter   = "filter"
+	ofFunction = "function"
+)
+
+// guests is what guests have of the proxy besides the exchanges that they are for.
+type guests struct {
+	meters *hostmod.Registry
+
+	mu     sync.Mutex // guards the following fields
+	keys   *kv.Store  // nil until somebody wants it
+	closed bool
+}
+
+// Keys returns the key-value store, which is opened when it is first wanted.
+func (s *Server) Keys() (*kv.Store, error) {
+	g := &s.guests
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return nil, kv.ErrClosed
+	}
+	if g.keys == nil {
+		var err error
+		if g.keys, err = kv.Open(filepath.Join(s.state.dir, "kv"), kv.Config{Log: s.log}); err != nil {
+			return nil, err
+		}
+	}
+	return g.keys, nil
+}
+
+func (g *guests) close() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+	if g.keys == nil {
+		return nil
+	}
+	return g.keys.Close()
+}
+
+// granted returns what a filter or function has of the module "sluice".
+func (s *Server) granted(role, name string, a *config.Allow) *hostmod.Guest {
+	g := hostmod.Grants{KV: a.KV, Fetch: a.Fetch, Metrics: a.Metrics, Route: a.Route, Hints: a.Hints, Secrets: make(map[string]string)}
+	for _, p := range a.Secrets {
+		g.Secrets[p.Name] = p.Value
+	}
+	env := hostmod.Env{
+		Upstream: func(name string) (edge.Handler, bool) { return s.target(name, false) },
+		Function: func(name string) (edge.Handler, bool) { return s.target(name, true) },
+		Metrics:  s.guests.meters.Of(role, name),
+		Log:      s.log.With(role, name),
+	}
+	if len(a.KV) > 0 {
+		var err error
+		if env.KV, err = s.Keys(); err != nil {
+			s.log.Error("guests have no keys", role, name, "err", err)
+		}
+	}
+	return hostmod.New(g, env)
+}
+
+// target returns an upstream or function of the configuration in force that guests may
+// name.
+func (s *Server) target(name string, function bool) (edge.Handler, bool) {
+	snap := s.snapshot.Load()
+	if snap == nil {
+		return nil, false
+	}
+	of := snap.upstreamTargets
+	if function {
+		of = snap.functionTargets
+	}
+	a, ok := of[name]
+	return a, ok
+}
+
+// targets builds what guests may name: where one chooses for a request, that is all
+// there is.
+func (b *builder) targets(snap *snapshot) {
+	snap.upstreamTargets, snap.functionTargets = make(map[string]*arm), make(map[string]*arm)
+	var all []*config.Allow
+	for i := range b.file.Filters {
+		all = append(all, &b.file.Filters[i].Allow)
+	}
+	for i := range b.file.Functions {
+		all = append(all, &b.file.Functions[i].Allow)
+	}
+	add := func(name string, at diag.Place) {
+		if snap.upstreamTargets[name] == nil {
+			a := b.arm("", config.Target{Upstream: name}, at)
+			snap.upstreamTargets[name] = &a
+		}
+	}
+	for _, a := range all {
+		if len(a.KV) > 0 && !b.offline {
+			if _, err := b.s.Keys(); err != nil {
+				b.problems.Errorf(a.Place, "%v", err)
+			}
+		}
+		for _, name := range a.Fetch {
+			add(name, a.Place)
+		}
+	}
+	if !slices.ContainsFunc(all, func(a *config.Allow) bool { return a.Route }) {
+		return
+	}
+	for i := range b.file.Upstreams {
+		add(b.file.Upstreams[i].Name, b.file.Upstreams[i].Place)
+	}
+	for i := range b.file.Functions {
+		f := &b.file.Functions[i]
+		a := b.arm("", config.Target{Function: f.Name}, f.Place)
+		snap.functionTargets[f.Name] = &a
+	}
+}
+
+// Serve implements [edge.Handler], for guests: an arm that is no route's.
+func (a *arm) Serve(x *edge.Exchange) error { return a.serve(x, "") }
+
+// exposeGuests tells of the metrics that guests have.
+func (s *Server) exposeGuests(w *metrics.Writer) {
+	s.guests.meters.All(func(role, name string, m *hostmod.Series) {
+		g := metrics.Guest{Name: m.Name, Type: metrics.CounterType, Value: float64(m.Value()), Labels: []string{role}, Values: []string{name}}
+		for _, l := range m.Labels {
+			g.Labels, g.Values = append(g.Labels, l[0]), append(g.Values, l[1])
+		}
+		switch m.Kind {
+		case hostmod.Gauge:
+			g.Type = metrics.GaugeType
+		case hostmod.Histogram:
+			g.Type = metrics.HistogramType
+			g.Below = make(map[float64]uint64, hostmod.Buckets)
+			counts := m.Buckets()
+			for i, n := range counts {
+				g.Count += n
+				if i < hostmod.Buckets {
+					g.Below[float64(uint64(1)<<i)] = g.Count
+				}
+			}
+		}
+		w.Guest(&g)
+	})
+}
+
+// keepMeters forgets the metrics of guests that a configuration does not have.
+func (s *Server) keepMeters(file *config.File) {
+	s.guests.meters.Keep(func(role, name string) bool {
+		if role == ofFunction {
+			return file.Function(name) != nil
+		}
+		return file.Filter(name) != nil
+	})
+}
