@@ -55,6 +55,11 @@ type Options struct {
 	// there are processors stay when they are not needed.
 	Shared bool
 
+	// Prepare, if set, is called with each instance that is made from the module, once
+	// it is initialised: with the first, before its memory becomes what others begin
+	// with. Its time is Limits.Start, for each of its calls.
+	Prepare func(in *Instance) error
+
 	// Warm, if set, uses the first instance as requests do, once its memory has been
 	// kept, so that what guests make at their first use is part of what the others begin
 	// with. It is called [Warmings] times. State is the instance's at first, and nothing

@@ -21,7 +21,7 @@ type Pool struct {
 	start  string // the export that initialises an instance; "" for none
 	env    Environ
 	queue  queue
-	image  *image // what instances begin with; nil if each is made from the module
+	image  atomic.Pointer[image] // what instances begin with; nil if each is made from the module
 	fresh  []string
 
 	peak    atomic.Int64 // bytes that a memory has grown to; 0: none has grown
@@ -106,7 +106,8 @@ func (p *Pool) prepare() error {
 		p.fresh = []string{why}
 		return nil
 	}
-	p.image = image
+	in.box.image = image
+	p.image.Store(image)
 	if p.opt.Warm != nil {
 		return p.warm(in)
 	}
@@ -127,6 +128,12 @@ func (p *Pool) Get(state any, wait func() context.Context) (*Instance, error) {
 	if t.box == nil {
 		return p.make(t.need, state)
 	}
+	if err := t.box.follow(); err != nil {
+		t.box.discard()
+		p.queue.give(1, t.box.held)
+		p.end()
+		return nil, &Failure{Cause: Exhausted, Op: "start", Err: err}
+	}
 	return p.begin(t.box, state), nil
 }
 
@@ -140,13 +147,19 @@ func (p *Pool) make(held int64, state any) (*Instance, error) {
 		in.Close()
 		return nil, err
 	}
-	if p.image != nil {
+	if b.image != nil {
 		return p.begin(b, state), nil
 	}
 	in.limit = p.opt.Limits.Start
 	if err := in.start(); err != nil {
 		in.Close()
 		return nil, err
+	}
+	if p.opt.Prepare != nil {
+		if err := p.opt.Prepare(in); err != nil {
+			in.Close()
+			return nil, err
+		}
 	}
 	in.limit = p.opt.Limits.Call
 	return in, nil
@@ -160,8 +173,8 @@ func (p *Pool) begin(b *sandbox, state any) *Instance {
 	}
 	in.renew(b, state)
 	b.user, b.spare = in, nil
-	if p.image != nil && b.mod != nil {
-		p.image.reseed(b)
+	if b.image != nil && b.mod != nil {
+		b.image.reseed(b)
 	}
 	return in
 }
@@ -170,7 +183,7 @@ func (p *Pool) begin(b *sandbox, state any) *Instance {
 // returned.
 func (p *Pool) back(b *sandbox, failed bool) {
 	b.user = nil
-	again := p.image != nil && b.restore(failed) || p.opt.Shared && b.mod != nil && !failed
+	again := b.image != nil && b.restore(failed) || p.opt.Shared && b.mod != nil && !failed
 	used := b.own()
 	p.queue.settle(b.held, used)
 	b.held = used
@@ -224,8 +237,8 @@ func (p *Pool) end() {
 		return
 	}
 	p.ended.Do(func() {
-		if p.image != nil {
-			p.image.release()
+		if im := p.image.Load(); im != nil {
+			im.release()
 		}
 		p.module.Close()
 	})

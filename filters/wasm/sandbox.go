@@ -25,6 +25,9 @@ type sandbox struct {
 	stack    uint64              // what depth begins with
 	globals  []api.MutableGlobal // in the order of rewrite.Module.Globals
 	called   []function          // the exports that have been called
+	inner    []function          // likewise by Reenter
+	within   bool                // Reenter is running
+	image    *image              // what it begins with; nil: it is made from the module
 	held     int64               // bytes taken from the pool's
 	drew     bool                // the guest has drawn random numbers while it was initialised
 }
@@ -48,6 +51,7 @@ func (b *sandbox) make() (err error) {
 		}
 	}()
 	p := b.pool
+	b.image = p.image.Load()
 	b.base = experimental.WithMemoryAllocator(context.Background(),
 		experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory {
 			if b.memory, refused = b.newMemory(); refused != nil {
@@ -76,8 +80,8 @@ func (b *sandbox) make() (err error) {
 	for _, g := range p.module.written.Globals {
 		b.globals = append(b.globals, global(g.Export))
 	}
-	if p.image != nil {
-		p.image.restoreGlobals(b)
+	if b.image != nil {
+		b.image.restoreGlobals(b)
 	}
 	return nil
 }
@@ -89,11 +93,17 @@ func (b *sandbox) newMemory() (*memory.Linear, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.image != nil {
-		if err := m.Use(p.image.memory); err != nil {
-			m.Free()
-			return nil, err
+	for b.image != nil {
+		err := m.Use(b.image.memory)
+		if err == nil {
+			break
 		}
+		if newest := p.image.Load(); newest != b.image { // it was closed just now
+			b.image = newest
+			continue
+		}
+		m.Free()
+		return nil, err
 	}
 	m.Grow = b.grow
 	return m, nil
@@ -135,7 +145,7 @@ func (b *sandbox) export(name string) api.Function {
 // unwind gives up what a call has left on the stack that has not returned.
 func (b *sandbox) unwind() {
 	if int64(b.depth.Get()) < 0 {
-		b.called = nil // functions keep the stacks that they have grown
+		b.called, b.inner = nil, nil // functions keep the stacks that they have grown
 	}
 	b.depth.Set(b.stack)
 }
@@ -154,7 +164,8 @@ func (b *sandbox) restore(failed bool) bool {
 	if failed {
 		b.unwind()
 	}
-	b.pool.image.restoreGlobals(b)
+	b.image.restoreGlobals(b)
+	b.drew = false
 	return true
 }
 
@@ -174,7 +185,7 @@ func (b *sandbox) own() int64 {
 	n := int64(0)
 	if b.memory != nil {
 		n = b.memory.Len()
-		if b.pool.image != nil {
+		if b.image != nil {
 			n = b.memory.Private()
 		}
 	}

@@ -25,13 +25,14 @@ func (p *Pool) warm(in *Instance) error {
 	if err != nil || why != "" {
 		return err
 	}
-	old := p.image
+	old := p.image.Load()
 	if slices.ContainsFunc(old.generators, func(at uint32) bool { return !slices.Contains(image.generators, at) }) {
 		// A generator is not to be found any more.
 		image.release()
 		return in.box.memory.Use(old.memory)
 	}
-	p.image = image
+	in.box.image = image
+	p.image.Store(image)
 	old.release()
 	return nil
 }
