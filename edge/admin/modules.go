@@ -43,6 +43,7 @@ func (a *API) modules(mux *http.ServeMux) {
 		a.remove(w, r, "function", a.proxy.RemoveFunction)
 	})
 	mux.HandleFunc("GET /v1/functions/{name}/logs", a.functionLogs)
+	a.deployments(mux)
 }
 
 // answer sends what was asked for, or why not.
@@ -67,7 +68,11 @@ func (a *API) push(w http.ResponseWriter, r *http.Request, what string, push fun
 		reply(w, http.StatusOK, v)
 		return
 	}
-	a.audit(r, what+" pushed", what, name, "version", v.Version, "digest", v.Digest, "on", use.Route)
+	did := " pushed"
+	if use.Store {
+		did = " stored"
+	}
+	a.audit(r, what+did, what, name, "version", v.Version, "digest", v.Digest, "on", use.Route)
 	if created {
 		reply(w, http.StatusCreated, v)
 		return

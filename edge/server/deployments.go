@@ -264,6 +264,9 @@ func (s *Server) editModule(what, name string, change func(value map[string]any)
 	}
 }
 
+// unchanged is the edit that changes nothing.
+func unchanged(_ *config.File, all []overlay) ([]overlay, error) { return all, nil }
+
 // both is one edit after the other.
 func both(first, second edit) edit {
 	return func(file *config.File, all []overlay) ([]overlay, error) {
@@ -314,6 +317,11 @@ func describeDeployment[G guest](d *deployment[G], name string, meters *runMeter
 		shown.Versions = append(shown.Versions, o)
 	}
 	return shown
+}
+
+// serves reports whether a version serves.
+func serves(d api.Deployment, number int) bool {
+	return slices.ContainsFunc(d.Versions, func(o api.Deployed) bool { return o.Version == number })
 }
 
 // complete adds what does not follow from what runs. s.mu is held.

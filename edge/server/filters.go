@@ -112,10 +112,13 @@ func (s *Server) loadFilter(c *config.Filter, v registry.Version, shadow bool) (
 }
 
 // PushFilter stores a module as a version of the named filter, once it has been
-// checked, makes it live, and puts it to use as use says. created is false if the
-// filter had that very module before.
+// checked, makes it live alone, and puts it to use as use says; or only stores it.
+// created is false if the filter had that very module before.
 func (s *Server) PushFilter(ctx context.Context, name string, module io.Reader, use api.Use) (v api.ModuleVersion, created bool, err error) {
 	to := both(s.useFilter(name, use), s.undeploy("filter", name))
+	if use.Store {
+		to = unchanged
+	}
 	change, err := s.change(api.Change{DryRun: true}, "", to)
 	if err != nil {
 		return v, false, err
@@ -145,7 +148,13 @@ func (s *Server) PushFilter(ctx context.Context, name string, module io.Reader, 
 	}
 	defer func() { err = errors.Join(err, up.Close()) }()
 	stored, live := registry.Version{ABI: abi}, 0
-	if !use.DryRun {
+	switch {
+	case use.DryRun:
+	case use.Store:
+		if stored, created, err = up.Store(registry.API); err != nil {
+			return v, false, s.filters.problem(name, err)
+		}
+	default:
 		p, err := s.putToUse(s.filters, name, up, "filter "+name+" pushed", to, s.readyFilter)
 		if err != nil {
 			return v, false, err
@@ -157,6 +166,12 @@ func (s *Server) PushFilter(ctx context.Context, name string, module io.Reader, 
 		v.CompileMS = milliseconds(took)
 		v.Imports = imports(m)
 		v.Digest, v.Bytes = "sha256:"+m.Info.Hex(), int64(m.Info.Size)
+	}
+	if use.Store {
+		if f, err := s.Filter(name); err == nil && !use.DryRun {
+			v.Live = serves(f.Deployment, v.Version) // it may do so already
+		}
+		return v, created, nil
 	}
 	if v.Routes = filterRoutes(change.file, name); len(v.Routes) == 0 {
 		v.Warnings = append(v.Warnings, fmt.Sprintf("no route uses the filter %q: push it with --on SITE/PATH, or name it under filters: in the file, and in a route", name))

@@ -122,10 +122,13 @@ func (s *Server) loadFunction(c *config.Function, j *journal.Journal, v registry
 }
 
 // PushFunction stores a module as a version of the named function, once it has been
-// checked, makes it live, and puts it to use as use says. created is false if the
-// function had that very module before.
+// checked, makes it live alone, and puts it to use as use says; or only stores it.
+// created is false if the function had that very module before.
 func (s *Server) PushFunction(ctx context.Context, name string, module io.Reader, use api.Use) (v api.ModuleVersion, created bool, err error) {
 	to := both(s.useFunction(name, use), s.undeploy("function", name))
+	if use.Store {
+		to = unchanged
+	}
 	change, err := s.change(api.Change{DryRun: true}, "", to)
 	if err != nil {
 		return v, false, err
@@ -155,7 +158,13 @@ func (s *Server) PushFunction(ctx context.Context, name string, module io.Reader
 	}
 	defer func() { err = errors.Join(err, up.Close()) }()
 	stored, live := registry.Version{ABI: abi}, 0
-	if !use.DryRun {
+	switch {
+	case use.DryRun:
+	case use.Store:
+		if stored, created, err = up.Store(registry.API); err != nil {
+			return v, false, s.functions.problem(name, err)
+		}
+	default:
 		p, err := s.putToUse(s.functions, name, up, "function "+name+" pushed", to, s.readyFunction)
 		if err != nil {
 			return v, false, err
@@ -166,6 +175,12 @@ func (s *Server) PushFunction(ctx context.Context, name string, module io.Reader
 	if m != nil {
 		v.CompileMS, v.Imports = milliseconds(took), imports(m)
 		v.Digest, v.Bytes = "sha256:"+m.Info.Hex(), int64(m.Info.Size)
+	}
+	if use.Store {
+		if f, err := s.Function(name); err == nil && !use.DryRun {
+			v.Live = serves(f.Deployment, v.Version) // it may do so already
+		}
+		return v, created, nil
 	}
 	if v.Routes = functionRoutes(change.file, name); len(v.Routes) == 0 {
 		v.Warnings = append(v.Warnings, fmt.Sprintf("no route uses the function %q: push it with --route SITE/PATH, or name it under functions: in the file, and in a route", name))

@@ -8,7 +8,11 @@
 //	GET            /v1/filters            []Filter
 //	PUT            /v1/filters/{filter}   body: the module; answers with a ModuleVersion
 //	GET, DELETE    /v1/filters/{filter}   Filter
-//	POST           /v1/filters/{filter}/rollback
+//	GET            /v1/filters/{filter}/versions     []ModuleVersion
+//	POST           /v1/filters/{filter}/versions     body: the module, which serves nothing yet; answers with a ModuleVersion
+//	GET, PUT       /v1/filters/{filter}/deployment   Deployment; PUT takes a DeploymentChange
+//	GET            /v1/filters/{filter}/shadow       Shadow
+//	POST           /v1/filters/{filter}/rollback     to the version before; of several that serve, to the one alone that served before
 //	GET, PUT ...   /v1/functions/...      the same for functions: []Function, Function
 //	POST           /v1/filters/{filter}/try   TryRequest; answers with a Trial. The same for functions
 //	GET            /v1/functions/{function}/logs   lines of text; ?follow=1 goes on

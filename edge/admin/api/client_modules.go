@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -30,7 +31,7 @@ func (c *Client) PushFilter(ctx context.Context, name string, module io.Reader, 
 	if use.Config != "" {
 		q.Set("config", use.Config)
 	}
-	return c.push(ctx, module, size, q, use.DryRun, progress, "v1", "filters", name)
+	return c.push(ctx, module, size, q, use, progress, "v1", "filters", name)
 }
 
 // RemoveFilter removes a filter with all its versions.
@@ -42,6 +43,16 @@ func (c *Client) RemoveFilter(ctx context.Context, name string) error {
 // returns it.
 func (c *Client) RollBackFilter(ctx context.Context, name string) (ModuleVersion, error) {
 	return send[ModuleVersion](ctx, c, http.MethodPost, Change{}, "", nil, "v1", "filters", name, "rollback")
+}
+
+// DeployFilter changes which versions of a filter run, and returns them.
+func (c *Client) DeployFilter(ctx context.Context, name string, change DeploymentChange, how Change) (Deployment, error) {
+	return c.deploy(ctx, change, how, "v1", "filters", name, "deployment")
+}
+
+// FilterShadow returns what the version of a filter in shadow has come to.
+func (c *Client) FilterShadow(ctx context.Context, name string) (Shadow, error) {
+	return get[Shadow](ctx, c, "v1", "filters", name, "shadow")
 }
 
 // Functions returns all functions.
@@ -60,7 +71,7 @@ func (c *Client) PushFunction(ctx context.Context, name string, module io.Reader
 	if use.Route != "" {
 		q.Set("route", use.Route)
 	}
-	return c.push(ctx, module, size, q, use.DryRun, progress, "v1", "functions", name)
+	return c.push(ctx, module, size, q, use, progress, "v1", "functions", name)
 }
 
 // RemoveFunction removes a function with all its versions.
@@ -72,6 +83,16 @@ func (c *Client) RemoveFunction(ctx context.Context, name string) error {
 // returns it.
 func (c *Client) RollBackFunction(ctx context.Context, name string) (ModuleVersion, error) {
 	return send[ModuleVersion](ctx, c, http.MethodPost, Change{}, "", nil, "v1", "functions", name, "rollback")
+}
+
+// DeployFunction changes which versions of a function run, and returns them.
+func (c *Client) DeployFunction(ctx context.Context, name string, change DeploymentChange, how Change) (Deployment, error) {
+	return c.deploy(ctx, change, how, "v1", "functions", name, "deployment")
+}
+
+// FunctionShadow returns what the version of a function in shadow has come to.
+func (c *Client) FunctionShadow(ctx context.Context, name string) (Shadow, error) {
+	return get[Shadow](ctx, c, "v1", "functions", name, "shadow")
 }
 
 // FunctionLogs returns the last lines that a function has written to its standard
@@ -100,21 +121,33 @@ func (c *Client) FunctionLogs(ctx context.Context, name string, follow bool) (io
 	return nil, fmt.Errorf("%s answers with status %d", c.addr, res.StatusCode)
 }
 
-func (c *Client) push(ctx context.Context, module io.Reader, size int64, q url.Values, dry bool, progress func(sent int64), path ...string) (ModuleVersion, error) {
+func (c *Client) push(ctx context.Context, module io.Reader, size int64, q url.Values, use Use, progress func(sent int64), path ...string) (ModuleVersion, error) {
 	var v ModuleVersion
+	method := http.MethodPut
+	if use.Store {
+		method, path = http.MethodPost, append(path, "versions")
+	}
 	body := &upload{r: module, progress: progress}
 	defer body.stop()
-	req, err := c.request(ctx, http.MethodPut, body, path...)
+	req, err := c.request(ctx, method, body, path...)
 	if err != nil {
 		return v, err
 	}
 	req.URL.RawQuery = q.Encode()
-	Change{DryRun: dry}.apply(req)
+	Change{DryRun: use.DryRun}.apply(req)
 	req.ContentLength = size
 	req.Header.Set("Content-Type", "application/wasm")
 	req.Header.Set("Expect", "100-continue") // a refusal comes before the upload
 	err = c.do(req, &v)
 	return v, err
+}
+
+func (c *Client) deploy(ctx context.Context, change DeploymentChange, how Change, path ...string) (Deployment, error) {
+	body, err := json.Marshal(change)
+	if err != nil {
+		return Deployment{}, err
+	}
+	return send[Deployment](ctx, c, http.MethodPut, how, mediaJSON, body, path...)
 }
 
 func (c *Client) remove(ctx context.Context, path ...string) error {

@@ -120,5 +120,6 @@ type ModuleVersion struct {
 type Use struct {
 	Route  string // site/path: of a filter, the route that it is to run on, or a site; of a function, the route that it is to answer. "": nowhere new
 	Config string // of a filter: JSON, or a text. "": as it is
+	Store  bool   // a version that serves nothing yet; Route and Config are ""
 	DryRun bool   // check, and change nothing
 }

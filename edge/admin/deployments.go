@@ -1,0 +1,63 @@
+package admin
+
+import (
+	"net/http"
+
+	"github.com/sluice-edge/sluice/edge/admin/api"
+)
+
+// deployments are the resources of the versions of filters and functions.
+func (a *API) deployments(mux *http.ServeMux) {
+	mux.HandleFunc("POST /v1/filters/{name}/versions", func(w http.ResponseWriter, r *http.Request) {
+		a.push(w, r, "filter", a.proxy.PushFilter, api.Use{Store: true})
+	})
+	mux.HandleFunc("GET /v1/filters/{name}/versions", func(w http.ResponseWriter, r *http.Request) {
+		f, err := a.proxy.Filter(r.PathValue("name"))
+		a.answer(w, r, f.Versions, err)
+	})
+	mux.HandleFunc("GET /v1/filters/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
+		d, err := a.proxy.FilterDeployment(r.PathValue("name"))
+		a.answer(w, r, d, err)
+	})
+	mux.HandleFunc("PUT /v1/filters/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
+		a.deploy(w, r, "filter", a.proxy.DeployFilter)
+	})
+	mux.HandleFunc("GET /v1/filters/{name}/shadow", func(w http.ResponseWriter, r *http.Request) {
+		s, err := a.proxy.FilterShadow(r.PathValue("name"))
+		a.answer(w, r, s, err)
+	})
+
+	mux.HandleFunc("POST /v1/functions/{name}/versions", func(w http.ResponseWriter, r *http.Request) {
+		a.push(w, r, "function", a.proxy.PushFunction, api.Use{Store: true})
+	})
+	mux.HandleFunc("GET /v1/functions/{name}/versions", func(w http.ResponseWriter, r *http.Request) {
+		f, err := a.proxy.Function(r.PathValue("name"))
+		a.answer(w, r, f.Versions, err)
+	})
+	mux.HandleFunc("GET /v1/functions/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
+		d, err := a.proxy.FunctionDeployment(r.PathValue("name"))
+		a.answer(w, r, d, err)
+	})
+	mux.HandleFunc("PUT /v1/functions/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
+		a.deploy(w, r, "function", a.proxy.DeployFunction)
+	})
+	mux.HandleFunc("GET /v1/functions/{name}/shadow", func(w http.ResponseWriter, r *http.Request) {
+		s, err := a.proxy.FunctionShadow(r.PathValue("name"))
+		a.answer(w, r, s, err)
+	})
+}
+
+// deploy changes which versions of a filter or function run.
+func (a *API) deploy(w http.ResponseWriter, r *http.Request, what string, deploy func(string, api.DeploymentChange, bool) (api.Deployment, error)) {
+	name := r.PathValue("name")
+	var c api.DeploymentChange
+	if err := decode(w, r, &c); err != nil {
+		a.failed(w, r, err)
+		return
+	}
+	d, err := deploy(name, c, dryRun(r))
+	if err == nil && !dryRun(r) {
+		a.audit(r, what+" deployed", what, name, "versions", c.Versions, "shadow", c.Shadow, "guard", d.Guard)
+	}
+	a.answer(w, r, d, err)
+}
