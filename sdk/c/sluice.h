@@ -4,6 +4,9 @@
 //
 //	clang --target=wasm32 -Os -ffreestanding -nostdlib -Wl,--no-entry -o greet.wasm greet.c
 //
+// It is C99 and C++11. With a C library, wasi-libc, it is clang --target=wasm32-wasi
+// -mexec-model=reactor; "_initialize" is then the library's, and calls constructors.
+//
 // A filter includes it once and exports two functions:
 //
 //	#include "sluice.h"
@@ -31,7 +34,12 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define SLUICE_IMPORT(name) __attribute__((import_module("http_handler"), import_name(#name)))
+#define SLUICE_PROXY(name) __attribute__((import_module("sluice"), import_name(#name)))
 #define SLUICE_EXPORT(name) __attribute__((export_name(#name)))
 
 // A literal, or an array that holds one, as two arguments: the text and its length.
@@ -122,6 +130,102 @@ SLUICE_IMPORT(write_body) void sluice_write_body(uint32_t kind, const void *cont
 SLUICE_IMPORT(get_status_code) uint32_t sluice_get_status(void);
 SLUICE_IMPORT(set_status_code) void sluice_set_status(uint32_t status);
 
+// The proxy, besides the exchange: what sluice.yaml grants under allow, and logs and the
+// client without it. A module imports only what it calls. A negative result is an error.
+enum {
+	SLUICE_NONE = -1,        // there is no such key, value, arm, upstream or function
+	SLUICE_CONFLICT = -2,    // the key has another version
+	SLUICE_DENIED = -3,      // the name is not granted
+	SLUICE_INVALID = -4,     // an argument: a name, a value out of range, a handle that is not open
+	SLUICE_LIMIT = -5,       // a bound is reached
+	SLUICE_FAILED = -6,      // the upstream or the disk has failed; the cause is in the log
+	SLUICE_TIMEOUT = -7,     // the fetch has taken too long
+	SLUICE_UNAVAILABLE = -8, // there is no request, or it is too late
+	SLUICE_GONE = -9,        // the client has gone
+};
+
+// Keys and values, on disk. Each key has a version, a positive number that no other
+// state of any key has had. To change a key it must have the version that is asked for.
+#define SLUICE_KV_ABSENT ((int64_t)0)  // it is not there
+#define SLUICE_KV_ALWAYS ((int64_t)-1) // whatever it has
+
+// Gets a value, and its version unless version is NULL.
+SLUICE_PROXY(kv_get) int32_t sluice_kv_get(const char *ns, uint32_t ns_length, const char *key, uint32_t key_length, void *buf, uint32_t limit, int64_t *version);
+
+// Sets a value for ttl milliseconds, 0 for ever, and returns the new version.
+SLUICE_PROXY(kv_set) int64_t sluice_kv_set(const char *ns, uint32_t ns_length, const char *key, uint32_t key_length, const void *value, uint32_t value_length, int64_t ttl, int64_t version);
+SLUICE_PROXY(kv_delete) int32_t sluice_kv_delete(const char *ns, uint32_t ns_length, const char *key, uint32_t key_length, int64_t version);
+
+// Adds to a number, 0 if it is not there, and writes the sum to sum. ttl is that of a
+// number that was not there.
+SLUICE_PROXY(kv_add) int32_t sluice_kv_add(const char *ns, uint32_t ns_length, const char *key, uint32_t key_length, int64_t delta, int64_t ttl, int64_t *sum);
+
+// Lists the keys with a prefix that come after a key, in order, each ended by NUL: as
+// many as fit, up to 1000. How many they are is in the high half, their length in the low
+// half. 0 at the end.
+SLUICE_PROXY(kv_list) int64_t sluice_kv_list(const char *ns, uint32_t ns_length, const char *prefix, uint32_t prefix_length, const char *after, uint32_t after_length, void *buf, uint32_t limit);
+
+// Requests to upstreams of sluice.yaml. Start does not wait for the response, and returns
+// a handle. fields is a list of names and values by turns, each ended by NUL. length is that of
+// the content: 0 none, -1 not known. timeout is in milliseconds; 0: the limit.
+SLUICE_PROXY(fetch_start) int32_t sluice_fetch_start(const char *upstream, uint32_t upstream_length, const char *method, uint32_t method_length, const char *uri, uint32_t uri_length, const char *fields, uint32_t fields_length, int64_t length, uint32_t timeout);
+SLUICE_PROXY(fetch_write) int32_t sluice_fetch_write(int32_t fetch, const void *content, uint32_t length);
+SLUICE_PROXY(fetch_finish) int32_t sluice_fetch_finish(int32_t fetch); // there is no more content; not needed if its length was told
+
+// The response: these wait for its head. Lists are those of sluice_get_names.
+SLUICE_PROXY(fetch_status) int32_t sluice_fetch_status(int32_t fetch);
+SLUICE_PROXY(fetch_names) int64_t sluice_fetch_names(int32_t fetch, void *buf, uint32_t limit);
+SLUICE_PROXY(fetch_values) int64_t sluice_fetch_values(int32_t fetch, const char *name, uint32_t name_length, void *buf, uint32_t limit);
+SLUICE_PROXY(fetch_read) int32_t sluice_fetch_read(int32_t fetch, void *buf, uint32_t limit); // what is at hand, at least a byte; 0 at the end
+SLUICE_PROXY(fetch_close) int32_t sluice_fetch_close(int32_t fetch);
+
+// Metrics, shown by /metrics as sluice_guest_NAME. Define returns a number, which stays the
+// same: define in _initialize and keep it. labels is a list of names and values by turns, each
+// ended by NUL. Record sets a gauge, or puts a value into a histogram.
+enum {
+	SLUICE_COUNTER = 0, // its name ends with _total
+	SLUICE_GAUGE = 1,
+	SLUICE_HISTOGRAM = 2,
+};
+SLUICE_PROXY(metric_define) int32_t sluice_metric_define(uint32_t kind, const char *name, uint32_t name_length, const char *labels, uint32_t labels_length);
+SLUICE_PROXY(metric_add) int32_t sluice_metric_add(int32_t metric, int64_t delta);
+SLUICE_PROXY(metric_record) int32_t sluice_metric_record(int32_t metric, int64_t value);
+
+// Puts a text into the access log's line, under guest.
+SLUICE_PROXY(log_field) int32_t sluice_log_field(const char *name, uint32_t name_length, const char *value, uint32_t value_length);
+
+enum {
+	SLUICE_CLIENT_ADDRESS = 0,
+	SLUICE_CLIENT_PEER = 1,        // address and port that the connection comes from
+	SLUICE_CLIENT_LOCAL = 2,       // address and port that it came in on
+	SLUICE_CLIENT_PROTO = 3,       // version of HTTP
+	SLUICE_CLIENT_TLS = 4,         // version of TLS: "TLSv1.3"
+	SLUICE_CLIENT_CIPHER = 5,
+	SLUICE_CLIENT_SERVER_NAME = 6, // that was asked for (SNI)
+	SLUICE_CLIENT_ALPN = 7,
+	SLUICE_CLIENT_SUBJECT = 8,     // of the client's certificate (RFC 2253), verified or not
+	SLUICE_CLIENT_FINGERPRINT = 9, // SHA-256 of that certificate, in hexadecimal
+	SLUICE_CLIENT_REQUEST_ID = 10,
+};
+SLUICE_PROXY(client_get) int32_t sluice_client_get(uint32_t what, void *buf, uint32_t limit);
+
+// Who serves the request. An arm, upstream or function can be chosen, by a filter before
+// it lets the request go on.
+enum {
+	SLUICE_ROUTE_SITE = 0,
+	SLUICE_ROUTE_ROUTE = 1,
+	SLUICE_ROUTE_ARM = 2,
+	SLUICE_ROUTE_UPSTREAM = 3,
+	SLUICE_ROUTE_FUNCTION = 4,
+};
+SLUICE_PROXY(route_get) int32_t sluice_route_get(uint32_t what, void *buf, uint32_t limit);
+SLUICE_PROXY(route_choose) int32_t sluice_route_choose(uint32_t what, const char *name, uint32_t name_length);
+
+// Sends an interim response, 103 Early Hints (RFC 8297), with a list of names and values.
+SLUICE_PROXY(hints_send) int32_t sluice_hints_send(const char *fields, uint32_t fields_length);
+
+SLUICE_PROXY(secret_get) int32_t sluice_secret_get(const char *name, uint32_t name_length, void *buf, uint32_t limit);
+
 // The conveniences.
 
 // Answers with a status and plain text: return sluice_answer(403, SLUICE_TEXT("no entry\n"));
@@ -159,5 +263,9 @@ static inline int sluice_equal(const char *a, uint32_t a_length, const char *b, 
 		differ |= (unsigned char)(a[i] ^ b[i]);
 	return differ == 0;
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
