@@ -48,6 +48,9 @@ func showStatus(g *globals, out *screen, s api.Status) error {
 		out.printf("cache: %s of %s, %s, %s, %s\n", text.Bytes(c.Bytes), text.Bytes(c.Limit),
 			entries(c.Entries), text.Plural(c.Hits, "hit"), text.Plural(c.Misses, "miss"))
 	}
+	if s.Sandboxes != "" {
+		out.printf("sandboxes are put back by %s\n", text.Printable(s.Sandboxes))
+	}
 	out.printf("\n")
 	return out.tables(statusTables(s)...)
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -101,7 +102,8 @@ func New(file *config.File, o Options) (*Server, *diag.List, error) {
 		s.state.close()
 		return nil, nil, err
 	}
-	s.wasm = wasm.NewEngine(wasm.Config{})
+	s.wasm = wasm.NewEngine(wasm.Config{Cache: filepath.Join(s.state.dir, "cache", "code"), Log: s.log})
+	s.log.Info("sandboxes are ready", "reset", s.wasm.Reset())
 	s.meters.all = metrics.NewRequests(s.started, metrics.WindowConfig{})
 	s.output = o.Access
 	s.shared = newShared()

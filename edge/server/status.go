@@ -37,6 +37,7 @@ func (s *Server) Status() api.Status {
 		Errors:    totals.Errors,
 		Filters:   s.listFilters(),
 		Functions: s.listFunctions(),
+		Sandboxes: s.wasm.Reset(),
 	}
 	for _, b := range s.bindings {
 		st.Listeners = append(st.Listeners, b.describe())

@@ -120,12 +120,12 @@ func NewEngine(cfg Config) *Engine {
 // from the cache instead.
 func (e *Engine) Compiled() (compiled, loaded uint64) { return e.compiled.Load(), e.loaded.Load() }
 
-// Method returns how instances are put back to their beginning.
-func (e *Engine) Method() memory.Method {
+// Reset says how instances are put back to their beginning, and why that way.
+func (e *Engine) Reset() string {
 	if e.broken != nil {
-		return e.cfg.Reset
+		return "not at all: " + e.broken.Error()
 	}
-	return e.memories.Method()
+	return e.memories.Method().String() + ": " + e.memories.Reason()
 }
 
 // Compile checks, bounds and compiles a module, which may import from hosts and

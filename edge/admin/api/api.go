@@ -65,7 +65,8 @@ type Status struct {
 	Filters     []Filter      `json:"filters"`
 	Functions   []Function    `json:"functions"`
 	Splits      []Split       `json:"splits"`
-	Cache       *Cache        `json:"cache,omitempty"` // nil: no route has one
+	Sandboxes   string        `json:"sandboxes,omitempty"` // how those of guests are put back after each request, and why that way: "scan: it works"
+	Cache       *Cache        `json:"cache,omitempty"`     // nil: no route has one
 }
 
 // Latest is the traffic of the last minute. Times are in milliseconds, from a
