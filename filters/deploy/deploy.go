@@ -78,7 +78,7 @@ func New(cfg Config) (*Plan, error) {
 	}
 	if n == 2 && cfg.Guard.Some() {
 		p.guard, p.breached, p.start = cfg.Guard, cfg.Breached, time.Now()
-		p.every = min(time.Second, p.guard.over()/slots)
+		p.every = interval
 		for i := range p.watches {
 			p.watches[i].init(p, i)
 		}
@@ -131,6 +131,9 @@ type watch struct {
 	runs   *metrics.Window // times, and traps as errors
 	errors *metrics.Window // exchanges that failed, of whatever cause
 }
+
+// interval is the time between two looks, while there are requests.
+const interval = 100 * time.Millisecond
 
 // slots is how many parts the window of a guard has: it moves on by one at a time.
 const slots = 12

@@ -196,7 +196,7 @@ func Open(dir string, cfg Config) (*Store, error) {
 		}
 		r, err := s.readRecord(name)
 		if err != nil {
-			s.damaged[name] = &Damaged{Path: s.recordPath(name), Err: err, Cure: "restore the file from a backup, or remove the name with all its versions"}
+			s.damaged[name] = &Damaged{Path: s.recordPath(name), Err: err, Cure: "restore the file from a backup; or remove it, restart, and upload the module again"}
 			continue
 		}
 		s.names[name] = r
