@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +20,7 @@ import (
 	"github.com/sluice-edge/sluice/edge/osfile"
 	"github.com/sluice-edge/sluice/filters"
 	"github.com/sluice-edge/sluice/filters/function"
+	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/trial"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
@@ -40,6 +42,7 @@ type moduleFlags struct {
 	memory, timeout string
 	onError         string
 	env, args       []string
+	secrets         []string
 
 	replay, expect string
 	update         bool
@@ -54,7 +57,8 @@ func (k *kind) newTest(g *globals) *cobra.Command {
 		Short: "Run a module on requests, and say what it does: no proxy is needed",
 		Long: fmt.Sprintf(`Run a %[1]s on one request, or on those of a capture, and say what it has changed, what it says, how long it ran
 and how much memory it had. No proxy is needed, and nothing is sent: a filter is given an answer of status 200, or
-the one that --status, --response-header and --response-data say, or the captured one.
+the one that --status, --response-header and --response-data say, or the captured one. Of what sluice has for
+modules there are secrets, but no keys and no upstreams.
 
 The exit code is 4 if the %[1]s fails. With --expect, what comes out is compared with a file, and the exit code is
 4 if it differs: a test that its author keeps beside the source. --update writes the file.`, k.noun),
@@ -75,6 +79,7 @@ The exit code is 4 if the %[1]s fails. With --expect, what comes out is compared
 	f.BoolVar(&m.update, "update", false, "write what comes out to the file of --expect")
 	f.StringVar(&m.memory, "memory", "", "`size` that its memory may have, such as 16MB")
 	f.StringVar(&m.timeout, "timeout", "", "`time` that it may run, such as 50ms")
+	f.StringArrayVar(&m.secrets, "secret", nil, "a secret that it is allowed, as `NAME=value`; may be repeated")
 	if k.noun == "filter" {
 		f.StringVar(&m.config, "config", "", "configuration of the filter: a `text` or JSON, or @FILE")
 		f.StringVar(&m.onError, "on-error", "deny", "what becomes of a request whose filter fails: `deny` or skip")
@@ -178,7 +183,7 @@ func (k *kind) load(ctx context.Context, path string, m *moduleFlags) (*guest, e
 	name := strings.TrimSuffix(filepath.Base(path), ".wasm")
 	e := &guest{engine: wasm.NewEngine(wasm.Config{})}
 	if k.noun == "filter" {
-		c := filters.Config{Name: name, Memory: memory, Timeout: timeout}
+		c := filters.Config{Name: name, Memory: memory, Timeout: timeout, Host: m.host()}
 		var text string
 		switch text, err = valueOf("config", m.config, maxModuleConfig); {
 		case err != nil:
@@ -192,7 +197,7 @@ func (k *kind) load(ctx context.Context, path string, m *moduleFlags) (*guest, e
 			e.Guest, err = loadFilter(ctx, e.engine, binary, c)
 		}
 	} else {
-		e.Guest, err = loadFunction(ctx, e.engine, binary, function.Config{Name: name, Memory: memory, Timeout: timeout, Env: m.env, Args: m.args})
+		e.Guest, err = loadFunction(ctx, e.engine, binary, function.Config{Name: name, Memory: memory, Timeout: timeout, Env: m.env, Args: m.args, Host: m.host()})
 	}
 	if err != nil {
 		e.engine.Close()
@@ -202,6 +207,17 @@ func (k *kind) load(ctx context.Context, path string, m *moduleFlags) (*guest, e
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return e, nil
+}
+
+// host returns what a module has of the module "sluice": all of it may be called, and
+// there is nothing behind it but the secrets that are given.
+func (m *moduleFlags) host() *hostmod.Guest {
+	g := hostmod.Grants{KV: []string{""}, Fetch: []string{""}, Metrics: true, Route: true, Hints: true, Secrets: map[string]string{"": ""}}
+	for _, s := range m.secrets {
+		name, value, _ := strings.Cut(s, "=")
+		g.Secrets[name] = value
+	}
+	return hostmod.New(g, hostmod.Env{Log: slog.New(slog.DiscardHandler)})
 }
 
 func loadFilter(ctx context.Context, e *wasm.Engine, binary []byte, c filters.Config) (*trial.Guest, error) {

@@ -62,6 +62,9 @@ func trialText(t *tried, paint text.Paint) string {
 	for _, l := range r.Said {
 		line(text.Dim, "says %s  %s", strings.ToLower(l.Level), text.Printable(l.Text))
 	}
+	for _, f := range r.Log {
+		line(text.Dim, "logs %s: %s", text.Printable(f.Name), text.Printable(f.Value))
+	}
 	return b.String()
 }
 

@@ -57,6 +57,7 @@ func TestModuleTests(t *testing.T) {
 		"fn":        "fn test ../../examples/hello/hello.wasm http://example.com/hello?name=you --env GREETING=Hi",
 		"fn-http":   "fn test " + guests + "answer/answer.wasm http://example.com/?S404o",
 		"memory":    "filter test " + guests + "grow/grow.wasm --memory 4MB --timeout 1m",
+		"keys":      "filter test " + guests + "keeper/keeper.wasm",
 		"timeout":   "filter test " + guests + "spin/spin.wasm --timeout 1ms",
 		"no-filter": "filter test " + guests + "script/script.wasm",
 		"no-module": "filter test DIR/body.txt",

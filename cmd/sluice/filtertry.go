@@ -14,12 +14,14 @@ import (
 func (k *kind) newTry(g *globals, try func(c *api.Client, ctx context.Context, name string, t api.TryRequest) (api.Trial, error)) *cobra.Command {
 	var t trialFlags
 	var version int
+	var effects bool
 	cmd := &cobra.Command{
 		Use:   "try NAME [URL]",
 		Short: "Run one request through a version of a " + k.noun + ", apart from all traffic",
 		Long: fmt.Sprintf(`Have the running proxy run one request through a version of a %s, configured as it is there, and say what it has
 changed, what it says, how long it ran and how much memory it had. Any version that is stored can be tried, live or
-not. No other request has part in it: nothing is sent, counted or logged.`, k.noun),
+not. No other request has part in it, and nothing is sent, counted or logged: without --effects the keys and the
+upstreams that it is allowed are not there.`, k.noun),
 		Example: fmt.Sprintf(`  %[1]s try auth http://example.com/api -H "Authorization: Bearer x"
   %[1]s try auth --version 3 -d @body.json -o json`, k.command),
 		Args:              positional,
@@ -29,7 +31,7 @@ not. No other request has part in it: nothing is sent, counted or logged.`, k.no
 			if err != nil {
 				return err
 			}
-			q.Version = version
+			q.Version, q.Effects = version, effects
 			return g.ask(func(c *api.Client) error {
 				r, err := try(c, cmd.Context(), args[0], q)
 				if err != nil {
@@ -44,6 +46,7 @@ not. No other request has part in it: nothing is sent, counted or logged.`, k.no
 		},
 	}
 	cmd.Flags().IntVar(&version, "version", 0, "`number` of the version (default the one that is live)")
+	cmd.Flags().BoolVar(&effects, "effects", false, "let it read and write keys, fetch, and count, as far as it is allowed")
 	t.add(cmd, k)
 	return cmd
 }

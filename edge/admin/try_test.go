@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -94,4 +96,37 @@ func TestTryFunction(t *testing.T) {
 	post("application/json", `{"request": {"url": "http://127.0.0.1/?ho"}}`, 200, `"verdict": "answered"`)
 	post("text/plain", `{}`, 415, "JSON")
 	post("application/json", `{"request": {"uri": "/"}}`, 400, "malformed JSON")
+}
+
+// What a module is allowed has no effect when it is tried, unless that is asked for.
+func TestTryEffects(t *testing.T) {
+	r := startRig(t)
+	if err := os.WriteFile(filepath.Join(r.dir, "keeper.wasm"), guest(t, "keeper"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r.end()
+	r.write(used + "filters: { keeper: { wasm: keeper.wasm, timeout: 10s, allow: { kv: [counts] } } }\n")
+	r.start()
+	keys, err := r.s.Keys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := func(effects bool, status int, count string) {
+		t.Helper()
+		got, err := r.c.TryFilter(t.Context(), "keeper", api.TryRequest{Effects: effects, Request: api.HTTPRequest{URL: "http://127.0.0.1/"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Response == nil || got.Response.Status != status || len(got.Log) != 1 || got.Log[0] != (api.Field{Name: "kept", Value: "yes"}) {
+			t.Errorf("effects %v: got %+v", effects, got)
+		}
+		e, err := keys.Get("counts", "key")
+		if err != nil && count != "" || string(e.Value) != count {
+			t.Errorf("effects %v: the count is %q, %v, want %q", effects, e.Value, err, count)
+		}
+	}
+	f(false, 260, "") // -6: it has failed
+	f(true, 200, "1")
+	f(false, 260, "1")
+	f(true, 200, "2")
 }

@@ -55,12 +55,17 @@ func (g *guests) close() error {
 	return g.keys.Close()
 }
 
-// granted returns what a filter or function has of the module "sluice".
-func (s *Server) granted(role, name string, a *config.Allow) *hostmod.Guest {
+// grants returns what the file allows.
+func grants(a *config.Allow) hostmod.Grants {
 	g := hostmod.Grants{KV: a.KV, Fetch: a.Fetch, Metrics: a.Metrics, Route: a.Route, Hints: a.Hints, Secrets: make(map[string]string)}
 	for _, p := range a.Secrets {
 		g.Secrets[p.Name] = p.Value
 	}
+	return g
+}
+
+// granted returns what a filter or function has of the module "sluice".
+func (s *Server) granted(role, name string, a *config.Allow) *hostmod.Guest {
 	env := hostmod.Env{
 		Upstream: func(name string) (edge.Handler, bool) { return s.target(name, false) },
 		Function: func(name string) (edge.Handler, bool) { return s.target(name, true) },
@@ -73,7 +78,7 @@ func (s *Server) granted(role, name string, a *config.Allow) *hostmod.Guest {
 			s.log.Error("guests have no keys", role, name, "err", err)
 		}
 	}
-	return hostmod.New(g, env)
+	return hostmod.New(grants(a), env)
 }
 
 // target returns an upstream or function of the configuration in force that guests may

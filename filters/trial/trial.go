@@ -220,6 +220,8 @@ func (r *run) conclude(err error) {
 		x.Answer(err)
 		kind = edge.AsError(err).Kind.String()
 	}
+	logged := x.Record.Guest.Clone()
+	t.Log = fieldsOf(&logged)
 	came := responseOf(&x.Response)
 	if broken := came.read(x.Response.Body, &x.Response.Trailers, r.limit); broken != nil && err == nil {
 		err = broken

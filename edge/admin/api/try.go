@@ -13,6 +13,7 @@ type TryRequest struct {
 	Request  HTTPRequest   `json:"request"`
 	Response *HTTPResponse `json:"response,omitempty"` // what a filter is given as the rest of the proxy's answer; default 200 without content. A function is given none
 	Client   string        `json:"client,omitempty"`   // address; default 127.0.0.1
+	Effects  bool          `json:"effects,omitempty"`  // what the module is allowed has effects: keys are read and written, fetches sent, metrics counted. Otherwise there is no key, no upstream and no metric, as the module is told
 }
 
 // HTTPRequest is a request. Its content is text in body, or any in body_base64, which
@@ -87,6 +88,7 @@ type Trial struct {
 	Response *HTTPResponse `json:"response"`          // as the client gets it
 	Changes  []TrialChange `json:"changes"`           // what the module made of the request, and of the response that it was given
 	Said     []TrialLine   `json:"said"`              // what it has logged
+	Log      []Field       `json:"log,omitempty"`     // what it has added to the access log's line
 	Cost     TrialCost     `json:"cost"`
 }
 

@@ -1,0 +1,16 @@
+(module
+  (import "sluice" "kv_add" (func $kv_add (param i32 i32 i32 i32 i64 i64 i32) (result i32)))
+  (import "sluice" "log_field" (func $log_field (param i32 i32 i32 i32) (result i32)))
+  (import "http_handler" "set_status_code" (func $set_status_code (param i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "counts")
+  (data (i32.const 16) "key")
+  (data (i32.const 32) "kept")
+  (data (i32.const 48) "yes")
+  (func (export "handle_request") (result i64)
+    (drop (call $log_field (i32.const 32) (i32.const 4) (i32.const 48) (i32.const 3)))
+    ;; 200 if it could be counted, and 10 more for each lower error if not
+    (call $set_status_code (i32.sub (i32.const 200) (i32.mul (i32.const 10)
+      (call $kv_add (i32.const 0) (i32.const 6) (i32.const 16) (i32.const 3) (i64.const 1) (i64.const 0) (i32.const 64)))))
+    (i64.const 0))
+  (func (export "handle_response") (param i32 i32)))
