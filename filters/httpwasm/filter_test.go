@@ -2,10 +2,12 @@ package httpwasm
 
 import (
 	"context"
+	"crypto/sha256"
 	"io"
 	"log/slog"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +26,27 @@ func load(t testing.TB, name string, cfg Config) *Filter {
 	return loadBytes(t, guests.Read(t, name), cfg)
 }
 
+// shared is the engine of the modules that tests load, which stay for the next test.
+var shared = sync.OnceValue(func() *wasm.Engine {
+	return wasm.NewEngine(wasm.Config{Time: 10 * time.Minute}) // under -race, on a busy machine
+})
+
+var modules sync.Map // of func() (*wasm.Module, error), by what they are compiled of
+
+// compiled compiles a module, once in the process: under -race a guest in Go takes ten
+// seconds.
+func compiled(t testing.TB, binary []byte) *wasm.Module {
+	t.Helper()
+	once, _ := modules.LoadOrStore(sha256.Sum256(binary), sync.OnceValues(func() (*wasm.Module, error) {
+		return Compile(context.Background(), shared(), binary)
+	}))
+	m, err := once.(func() (*wasm.Module, error))()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 func loadBytes(t testing.TB, binary []byte, cfg Config) *Filter {
 	t.Helper()
 	if cfg.Name == "" {
@@ -38,14 +61,12 @@ func loadBytes(t testing.TB, binary []byte, cfg Config) *Filter {
 	if cfg.Start == 0 {
 		cfg.Start = 30 * time.Second
 	}
-	e := wasm.NewEngine(wasm.Config{Time: 10 * time.Minute}) // under -race, on a busy machine
-	f, err := Load(context.Background(), e, binary, cfg)
+	f, err := New(compiled(t, binary), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		f.Close()
-		e.Close()
 		if n := f.Stats().Instances; n != 0 {
 			t.Errorf("%d instances are left", n)
 		}
