@@ -1,0 +1,162 @@
+package deploy
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseGuard(t *testing.T) {
+	ok := func(text, written string, want Guard) {
+		t.Helper()
+		g, err := ParseGuard(text)
+		if err != nil || g != want {
+			t.Errorf("%q is %+v, %v; want %+v", text, g, err, want)
+		}
+		if g.String() != written {
+			t.Errorf("%q is written %q, want %q", text, g, written)
+		}
+	}
+	of := func(most float64) Bound { return Bound{true, most} }
+	ok("off", "off", Guard{})
+	ok("roll back if traps > 0.1% or time > 2x", "roll back if traps > 0.1% or time > 2x", Guard{Traps: of(.001), Time: of(2)})
+	ok("  roll   back if time > 1.5x or errors > 0% over 90s", "roll back if errors > 0% or time > 1.5x over 90s", Guard{Errors: of(0), Time: of(1.5), Over: 90 * time.Second})
+	ok("roll back if errors > 2% over 2h after 500 requests", "roll back if errors > 2% over 2h after 500 requests", Guard{Errors: of(.02), Over: 2 * time.Hour, Requests: 500})
+	ok("roll back if traps > 100% over 1500ms after 1 request", "roll back if traps > 100% over 1500ms after 1 requests", Guard{Traps: of(1), Over: 1500 * time.Millisecond, Requests: 1})
+
+	bad := func(text, want string) {
+		t.Helper()
+		if _, err := ParseGuard(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+	bad("", "write off, or like")
+	bad("on", "write off, or like")
+	bad("roll back", "write off, or like")
+	bad("roll back if", "behind if stands a condition")
+	bad("roll back if traps > 1% or", "behind or stands a condition")
+	bad("roll back if if traps > 1%", `this has "if"`)
+	bad("roll back if traps < 1%", "stands >")
+	bad("roll back if traps > 1", "like 1%")
+	bad("roll back if traps > 1x", "like 1%")
+	bad("roll back if traps > -1%", "like 1%")
+	bad("roll back if traps > NaN%", "like 1%")
+	bad("roll back if traps > 1e1%", "like 1%")
+	bad("roll back if traps > 0x1%", "like 1%")
+	bad("roll back if traps > 101%", "at most 100%")
+	bad("roll back if time > 1001x", "at most 1000x")
+	bad("roll back if time > 0.9x", "1x or more")
+	bad("roll back if traps > 1% or traps > 1%", "twice")
+	bad("roll back if traps > 1% over", "behind the conditions")
+	bad("roll back if traps > 1% over 1d", "like 1m")
+	bad("roll back if traps > 1% over 25h", "like 1m")
+	bad("roll back if traps > 1% over 1m1s1h", "like 1m")
+	bad("roll back if traps > 1% over -1m", "like 1m")
+	bad("roll back if traps > 1% after 5", "behind the conditions")
+	bad("roll back if traps > 1% after x requests", "from 1 to")
+	bad("roll back if traps > 1% after 1000001 requests", "from 1 to")
+	bad("roll back if traps > 1% after 5 requests over 1m", "behind the conditions")
+}
+
+func FuzzParseGuard(f *testing.F) {
+	for _, s := range []string{"off", guardForm, "roll back if time > 2x", "roll back if errors > 0.001% over 1.5s after 1 request", "roll back if traps > 1% or"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		g, err := ParseGuard(s)
+		if err != nil {
+			return
+		}
+		again, err := ParseGuard(g.String())
+		if err != nil || again.String() != g.String() {
+			t.Fatalf("%q is %+v, which is written %q, which is %+v, %v", s, g, g, again, err)
+		}
+		if why := g.judge(figures{}, figures{}); why != "" {
+			t.Fatalf("%q judges nothing: %s", s, why)
+		}
+	})
+}
+
+func TestJudge(t *testing.T) {
+	f := func(guard string, newer, older figures, want string) {
+		t.Helper()
+		g, err := ParseGuard(guard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := g.judge(newer, older); want == "" && got != "" || !strings.HasPrefix(got, want) {
+			t.Errorf("%s: newer %+v, older %+v: %q, want %q", guard, newer, older, got, want)
+		}
+	}
+	const traps, errors, time2 = "roll back if traps > 0.1%", "roll back if errors > 1%", "roll back if time > 2x"
+	good := figures{requests: 1000, median: 10 * time.Microsecond}
+
+	f(traps, figures{requests: 49, traps: 49}, good, "") // too few
+	f(traps, figures{requests: 50, traps: 50}, good, "traps 100% > 0.1%: 50 of 50 requests, of the older version 0 of 1000")
+	f(traps, figures{requests: 50, traps: 1}, good, "") // chance
+	f(traps, figures{requests: 50, traps: 2}, good, "traps 4% > 0.1%")
+	f(traps, figures{requests: 100_000, traps: 100}, good, "")
+	f(traps, figures{requests: 100_000, traps: 110}, good, "") // chance, still
+	f(traps, figures{requests: 100_000, traps: 140}, good, "traps 0.14% > 0.1%")
+	f("roll back if traps > 0% after 3 requests", figures{requests: 3, traps: 1}, good, "traps 33.333% > 0%")
+	f("roll back if traps > 1% after 3 requests", figures{requests: 3, traps: 1}, good, "") // one of three is no reason
+	f("roll back if traps > 100%", figures{requests: 50, traps: 50}, good, "")
+
+	f(errors, figures{requests: 50, errors: 3}, good, "")
+	f(errors, figures{requests: 50, errors: 4}, good, "errors 8% > 1%")
+	f(errors, figures{requests: 1000, errors: 300}, figures{requests: 1000, errors: 300}, "") // the upstream's
+	f(errors, figures{requests: 1000, errors: 300}, figures{requests: 10, errors: 3}, "")
+	f(errors, figures{requests: 1000, errors: 400}, figures{requests: 1000, errors: 300}, "errors 40% > 1%: 400 of 1000 requests, of the older version 300 of 1000")
+	f(errors, figures{requests: 1000, errors: 1000}, figures{requests: 1000, errors: 1000}, "")
+	f(errors, figures{requests: 1000, errors: 1000}, figures{}, "errors 100%") // the older serves nobody
+	f(errors, figures{requests: 1000, traps: 1000}, good, "")                  // not asked about
+
+	f(time2, figures{requests: 50, median: 21 * time.Microsecond}, good, "time 2.1x > 2x: 21µs, of the older version 10µs")
+	f(time2, figures{requests: 50, median: 20 * time.Microsecond}, good, "")
+	f(time2, figures{requests: 49, median: time.Second}, good, "")
+	f(time2, figures{requests: 50, median: time.Second}, figures{requests: 49, median: 1}, "")
+	f(time2, figures{requests: 50, median: time.Second}, figures{requests: 50}, "") // nothing to compare with
+}
+
+// tail is the sum of the binomial distribution, computed another way.
+func TestTail(t *testing.T) {
+	slow := func(n, k int, p float64) float64 {
+		row := make([]float64, n+1) // probability of that many hits so far
+		row[0] = 1
+		for range n {
+			for i := n; i >= 0; i-- {
+				row[i] *= 1 - p
+				if i > 0 {
+					row[i] += row[i-1] * p
+				}
+			}
+		}
+		sum := 0.0
+		for i := k; i <= n; i++ {
+			sum += row[i]
+		}
+		return sum
+	}
+	for _, n := range []int{1, 3, 50, 400} {
+		for _, p := range []float64{0.001, 0.01, 0.3, 0.9, 0.999} {
+			for k := 1; k <= n; k += max(1, n/37) {
+				if float64(k) <= float64(n)*p {
+					continue // 1 there
+				}
+				got, want := tail(uint64(n), uint64(k), p), slow(n, k, p)
+				if math.Abs(got-want) > 1e-9+want*1e-6 {
+					t.Errorf("%d of %d at %v: %v, want %v", k, n, p, got, want)
+				}
+			}
+		}
+	}
+	for _, c := range []struct {
+		n, k    uint64
+		p, want float64
+	}{{10, 0, 0, 1}, {10, 1, 0, 0}, {10, 10, 1, 1}, {10, 5, .5, 1}, {1 << 40, 1 << 39, .001, 0}} {
+		if got := tail(c.n, c.k, c.p); got != c.want {
+			t.Errorf("%d of %d at %v: %v, want %v", c.k, c.n, c.p, got, c.want)
+		}
+	}
+}
