@@ -15,8 +15,11 @@ type image struct {
 	globals    []uint64
 	generators []uint32 // where in memory states of random number generators are
 
-	mu    sync.Mutex    // guards the following field
-	seeds *rand.ChaCha8 // for generators
+	copies []copied // where in memory random numbers are that were drawn
+
+	mu    sync.Mutex    // guards the following fields
+	seeds *rand.ChaCha8 // for generators and copies
+	room  []byte        // for as many bytes as were drawn; nil without copies
 }
 
 // freeze takes an image of the sandbox, which becomes one that begins with it.
@@ -27,9 +30,7 @@ func (b *sandbox) freeze() (m *image, why string, err error) {
 		if m.generators = findGenerators(b.bytes()); m.generators == nil {
 			return nil, "draws random numbers when it starts, which all requests would share", nil
 		}
-		var seed [32]byte
-		crand.Read(seed[:])
-		m.seeds = rand.NewChaCha8(seed)
+		m.seeds = newSeeds()
 	}
 	for _, g := range b.globals {
 		m.globals = append(m.globals, g.Get())
@@ -46,6 +47,17 @@ func (b *sandbox) freeze() (m *image, why string, err error) {
 	return m, "", nil
 }
 
+func newSeeds() *rand.ChaCha8 {
+	var seed [32]byte
+	crand.Read(seed[:])
+	return rand.NewChaCha8(seed)
+}
+
+// replaces has copies of so many bytes that were drawn replaced at each use.
+func (m *image) replaces(list []copied, drawn int) {
+	m.copies, m.seeds, m.room = list, newSeeds(), make([]byte, drawn)
+}
+
 // restoreGlobals makes the globals of a sandbox those of the image.
 func (m *image) restoreGlobals(b *sandbox) {
 	for i, g := range b.globals {
@@ -56,7 +68,7 @@ func (m *image) restoreGlobals(b *sandbox) {
 
 // reseed gives the guest's generators seeds that no request has had.
 func (m *image) reseed(b *sandbox) {
-	if m.generators == nil {
+	if m.seeds == nil {
 		return
 	}
 	memory := b.bytes()
@@ -64,6 +76,9 @@ func (m *image) reseed(b *sandbox) {
 	defer m.mu.Unlock()
 	for _, at := range m.generators {
 		reseed(memory, at, m.seeds)
+	}
+	if m.copies != nil {
+		replace(memory, m.copies, m.room, m.seeds)
 	}
 }
 

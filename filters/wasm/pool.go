@@ -102,9 +102,26 @@ func (p *Pool) prepare() error {
 	if err != nil {
 		return err
 	}
-	if why != "" {
+	var copies []copied
+	if why != "" && p.opt.Prepare == nil { // what that does need not bear being done again
+		var ok bool
+		if copies, ok = p.findCopies(in.box); ok {
+			in.box.drew = false
+			image, why, err = in.box.freeze()
+		}
+	}
+	switch {
+	case err != nil:
+		return err
+	case why != "":
 		p.fresh = []string{why}
 		return nil
+	case copies != nil:
+		image.replaces(copies, len(in.box.drawn))
+		in.box.drawn = nil
+		in.box.image = image
+		p.image.Store(image)
+		return nil // they need not be where they are once it has been used
 	}
 	in.box.image = image
 	p.image.Store(image)

@@ -30,6 +30,7 @@ type sandbox struct {
 	image    *image              // what it begins with; nil: it is made from the module
 	held     int64               // bytes taken from the pool's
 	drew     bool                // the guest has drawn random numbers while it was initialised
+	drawn    []byte              // these, up to maxDrawn and some more, until there is an image
 }
 
 // function is an export of a sandbox.

@@ -63,11 +63,15 @@ func randomGet(in *Instance, stack []uint64) {
 		stack[0] = errnoFault
 		return
 	}
+	all := b
 	in.box.drew = true
 	for len(b) > 0 {
 		in.due()
 		n, _ := rand.Read(b[:min(len(b), 1<<16)]) // never fails
 		b = b[n:]
+	}
+	if box := in.box; box.image == nil && len(box.drawn) <= maxDrawn {
+		box.drawn = append(box.drawn, all[:min(len(all), maxDrawn+1)]...)
 	}
 	stack[0] = errnoSuccess
 }

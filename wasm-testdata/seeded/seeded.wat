@@ -1,0 +1,20 @@
+(module
+  (import "http_handler" "write_body" (func $write_body (param i32 i32 i32)))
+  (import "wasi_snapshot_preview1" "random_get" (func $random_get (param i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  ;; The state, at 8, is never zero: xorshift64.
+  (func $next
+    (local $x i64)
+    (local.set $x (i64.load (i32.const 8)))
+    (local.set $x (i64.xor (local.get $x) (i64.shl (local.get $x) (i64.const 13))))
+    (local.set $x (i64.xor (local.get $x) (i64.shr_u (local.get $x) (i64.const 7))))
+    (local.set $x (i64.xor (local.get $x) (i64.shl (local.get $x) (i64.const 17))))
+    (i64.store (i32.const 8) (local.get $x)))
+  (func (export "_initialize")
+    (drop (call $random_get (i32.const 64) (i32.const 8)))
+    (i64.store (i32.const 8) (i64.or (i64.load (i32.const 64)) (i64.const 1))))
+  (func (export "handle_request") (result i64)
+    (call $next)
+    (call $write_body (i32.const 1) (i32.const 8) (i32.const 8))
+    (i64.const 0))
+  (func (export "handle_response") (param i32 i32)))
