@@ -18,10 +18,9 @@ import (
 type fetch struct {
 	upstream edge.Handler
 	x        *edge.Exchange // nil once it has ended
-	deadline time.Duration
 	ctx      context.Context
 	cancel   context.CancelFunc
-	unlink   func() bool // of the instance, whose end is the fetch's
+	watch    chan struct{} // closed when nobody watches the instance any more, whose end is the fetch's
 
 	length   int64  // of the request's content; -1: unknown
 	written  int64  // of it
@@ -63,24 +62,32 @@ func (c *call) fetchStart() int64 {
 		return int64(gone)
 	}
 	var h edge.Handler
+	found := false
 	if g.env.Upstream != nil {
-		h, _ = g.env.Upstream(upstream)
+		h, found = g.env.Upstream(upstream)
 	}
-	if h == nil {
+	if !found {
 		return c.fail("fetch", fmt.Errorf("there is no upstream %q", upstream))
 	}
 	r := edge.Request{Method: method, Scheme: "http", Authority: upstream, Proto: "HTTP/1.1"}
 	if !target(&r, uri) || !head(&r, fields) {
 		return int64(invalid)
 	}
-	f := &fetch{upstream: h, length: length, done: make(chan struct{})}
+	f := &fetch{upstream: h, length: length, done: make(chan struct{}), watch: make(chan struct{})}
 	d := l.FetchTime
 	if asked := time.Duration(limit) * time.Millisecond; asked > 0 {
 		d = min(d, asked)
 	}
 	f.ctx, f.cancel = context.WithTimeoutCause(c.Exchange.Context(), d, errFetchTime)
-	c.in.Keep()
-	f.unlink = context.AfterFunc(c.in, f.cancel)
+	over := c.in.Done()
+	go func() {
+		defer close(f.watch)
+		select {
+		case <-over:
+			f.cancel()
+		case <-f.ctx.Done():
+		}
+	}()
 	f.x = c.Exchange.Fork(f.ctx)
 	f.x.Request = r
 	switch {
@@ -217,7 +224,7 @@ func (f *fetch) end() {
 		return
 	}
 	f.cancel()
-	f.unlink()
+	<-f.watch
 	if f.pipe != nil {
 		f.pipe.Close()
 	}

@@ -152,8 +152,10 @@ var host = func() *wasm.Host {
 			if !ok {
 				panic(wasm.Trap("%s.%s is called while nobody is served", Name, f.name))
 			}
-			c := call{Use: party.Host(), in: in, party: party, s: stack}
-			n := f.call(&c)
+			u := party.Host()
+			u.now = call{Use: u, in: in, party: party, s: stack}
+			n := f.call(&u.now)
+			u.now = call{}
 			if f.result == wasm.I32 {
 				n = int64(uint32(n))
 			}

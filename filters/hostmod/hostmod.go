@@ -117,6 +117,7 @@ type Use struct {
 
 	fetches []*fetch // by handle - 1; nil: closed
 	hints   int
+	now     call // is in Use so that calls allocate nothing
 }
 
 // End ends what the guest has begun and not ended.

@@ -159,9 +159,6 @@ func (m *Meters) Define(kind Kind, name, labels string) (int, error) {
 			return i, nil
 		}
 	}
-	if len(have) >= r.cfg.Series {
-		return 0, fmt.Errorf("%w: there are %d metrics, as many as are allowed", errMeters, len(have))
-	}
 	names := ""
 	for _, p := range pairs {
 		names += p[0] + "\x00"
@@ -169,6 +166,9 @@ func (m *Meters) Define(kind Kind, name, labels string) (int, error) {
 	f, ok := r.kinds[name]
 	if ok && (f.kind != kind || f.labels != names) {
 		return 0, fmt.Errorf("%w: metric %s is there of another kind, or with other labels", errMeter, name)
+	}
+	if len(have) >= r.cfg.Series {
+		return 0, fmt.Errorf("%w: there are %d metrics, as many as are allowed", errMeters, len(have))
 	}
 	r.kinds[name] = family{kind, names, f.users + 1}
 	all := append(slices.Clone(have), &Series{Name: name, Kind: kind, Labels: pairs})
