@@ -87,6 +87,7 @@ type Capture struct {
 	started time.Time
 	of      *Recorder
 	timer   *time.Timer // ends it, and removes it later
+	over    atomic.Bool // it has ended: what has begun holds no more
 
 	// Guarded by of.mu.
 	state string
@@ -117,7 +118,7 @@ func (r *Recorder) Start(w Wanted, asked api.CaptureRequest) (api.Capture, error
 	r.captures = append(r.captures, c)
 	list := append(slices.Clone(r.list()), c)
 	r.running.Store(&list)
-	c.timer = time.AfterFunc(w.For, func() { r.over(c, api.CaptureTimed) })
+	c.timer = time.AfterFunc(w.For, func() { r.stop(c, api.CaptureTimed) })
 	return c.tell(), nil
 }
 
@@ -129,8 +130,8 @@ func (r *Recorder) list() []*Capture {
 	return nil
 }
 
-// over ends a capture, for a reason, unless it has ended.
-func (r *Recorder) over(c *Capture, why string) {
+// stop ends a capture, for a reason, unless it has ended.
+func (r *Recorder) stop(c *Capture, why string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c.end(why)
@@ -143,6 +144,7 @@ func (c *Capture) end(why string) {
 	}
 	r := c.of
 	c.state, c.ended = why, time.Now()
+	c.over.Store(true)
 	close(c.more)
 	list := slices.DeleteFunc(slices.Clone(r.list()), func(other *Capture) bool { return other == c })
 	if len(list) == 0 {
@@ -274,17 +276,22 @@ func (w *Wanted) took(x *edge.Exchange) bool {
 	return w.Status == "" || w.Status == status || strings.HasSuffix(w.Status, "xx") && w.Status[:1] == status[:1]
 }
 
-// reserve takes bytes of what captures may hold, from captures that have ended if it
-// must be. It reports false if there is no room.
-func (r *Recorder) reserve(n int64) bool {
-	if r.used.Add(n) <= r.cfg.Bytes {
+// reserve takes bytes of what captures may hold for one that runs, from those that have
+// ended if it must be. If there is no room the capture ends, and it reports false.
+func (c *Capture) reserve(n int64) bool {
+	r := c.of
+	switch {
+	case c.over.Load():
+		return false
+	case r.used.Add(n) <= r.cfg.Bytes:
 		return true
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for r.used.Load() > r.cfg.Bytes {
-		if !r.evict() {
+		if c.state != api.CaptureRuns || !r.evict() {
 			r.used.Add(-n)
+			c.end(api.CaptureFull)
 			return false
 		}
 	}

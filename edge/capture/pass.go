@@ -44,8 +44,7 @@ func (p *passing) keep(b []byte) {
 	}
 	if need := len(p.data) + len(b); need > cap(p.data) {
 		size := min(max(2*cap(p.data), need, 1<<10), max(int(p.limit), need))
-		if p.full = !p.of.capture.of.reserve(int64(size - cap(p.data))); p.full {
-			p.of.capture.of.over(p.of.capture, api.CaptureFull)
+		if p.full = !p.of.capture.reserve(int64(size - cap(p.data))); p.full {
 			return
 		}
 		grown := make([]byte, len(p.data), size)

@@ -76,14 +76,11 @@ func target(q *edge.Request) string {
 	return q.Path + "?" + q.Query
 }
 
-// hold reserves bytes. If there is no room the capture ends.
-func (o *recording) hold(n int64) bool {
-	if !o.capture.of.reserve(n) {
-		o.capture.of.over(o.capture, api.CaptureFull)
-		return false
+// hold reserves bytes.
+func (o *recording) hold(n int64) {
+	if o.capture.reserve(n) {
+		o.held += n
 	}
-	o.held += n
-	return true
 }
 
 // of returns the recordings of an exchange.
@@ -138,16 +135,14 @@ func (o *recording) End(x *edge.Exchange) {
 	text, err := o.line.MarshalLine()
 	r.used.Add(-(o.held + o.request.held() + o.response.held() + o.answer.held()))
 	wanted := err == nil && c.wanted.took(x)
-	fits := wanted && r.reserve(int64(len(text)))
+	fits := wanted && c.reserve(int64(len(text)))
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c.open--
 	r.forget(x, o)
 	switch {
-	case !wanted:
 	case !fits:
-		c.end(api.CaptureFull)
 	case c.state != api.CaptureRuns:
 		r.used.Add(-int64(len(text)))
 	default:
