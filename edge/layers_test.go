@@ -58,10 +58,11 @@ var layers = map[string]int{
 	"filters/hostmod": 3,
 	"filters/stream":  3,
 
-	"edge/asked":       4,
-	"filters/deploy":   4,
-	"filters/httpwasm": 4,
-	"filters/wasi":     4,
+	"edge/asked":        4,
+	"filters/deploy":    4,
+	"filters/httpwasm":  4,
+	"filters/proxywasm": 4,
+	"filters/wasi":      4,
 
 	"filters":          5,
 	"filters/function": 5,

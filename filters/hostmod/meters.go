@@ -261,3 +261,13 @@ func bucket(value int64) int {
 	}
 	return min(bits.Len64(uint64(value-1)), Buckets)
 }
+
+// Value returns the value of a counter or gauge, or the sum of a histogram, and whether
+// there is one of that number.
+func (m *Meters) Value(number uint32) (value int64, ok bool) {
+	s := m.find(number)
+	if s == nil {
+		return 0, false
+	}
+	return s.Value(), true
+}

@@ -37,6 +37,10 @@ type HostFunc struct {
 
 const wasi = "wasi_snapshot_preview1"
 
+// wasiUnstable is the name that old guests of proxy-wasm import the same by. What is
+// different in it is about files, of which there are none.
+const wasiUnstable = "wasi_unstable"
+
 // provide makes what the module imports available in its runtime, and returns
 // the signatures of all that hosts and WASI have.
 func (m *Module) provide(ctx context.Context, hosts []*Host) (map[[2]string]Signature, error) {
@@ -52,13 +56,16 @@ func (m *Module) provide(ctx context.Context, hosts []*Host) (map[[2]string]Sign
 		_, err = m.runtime.InstantiateModule(ctx, c, wazero.NewModuleConfig().WithName(name))
 		return err
 	}
-	if m.Info.ImportsFrom(wasi) {
-		b := m.runtime.NewHostModuleBuilder(wasi)
+	for _, name := range []string{wasi, wasiUnstable} {
+		if !m.Info.ImportsFrom(name) {
+			continue
+		}
+		b := m.runtime.NewHostModuleBuilder(name)
 		wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
 		for _, f := range wasiFuncs {
 			b.NewFunctionBuilder().WithGoModuleFunction(adapter(f.Call), f.Params, f.Results).Export(f.Name)
 		}
-		if err := build(b, wasi); err != nil {
+		if err := build(b, name); err != nil {
 			return nil, err
 		}
 	}

@@ -1,0 +1,220 @@
+package proxywasm
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/edge/bufpool"
+	"github.com/sluice-edge/sluice/filters/wasm"
+)
+
+// piece is how much content is read at a time, in bytes.
+const piece = 32 << 10
+
+// flow is a message's content on its way through the guest. It is the body that the
+// next one reads.
+type flow struct {
+	s        *stream
+	d        direction
+	src      edge.Body
+	trailers *edge.Fields
+
+	held   []byte // what the guest has not let go: what it sees as the buffer. Guarded by vm.mu while the guest may run
+	out    []byte // what it has let go, and nobody has read
+	ended  bool   // src has
+	err    error  // what follows out, once set
+	denied error  // the guest's failure; guarded by vm.mu
+	lost   bool   // the guest has changed what it was told of
+	raw    bool   // the guest sees no more of it
+}
+
+var flowCallbacks = [2][2]callback{{onRequestBody, onRequestTrailers}, {onResponseBody, onResponseTrailers}}
+
+// begin has the guest see content, which is then what begin returns. Content that is all
+// at hand it sees at once.
+func (b *flow) begin(src edge.Body, length int64, trailers *edge.Fields) (edge.Body, int64, error) {
+	has := &b.s.f.exports.has
+	b.src, b.trailers = src, trailers
+	if src == nil || !has[flowCallbacks[b.d][0]] && !has[flowCallbacks[b.d][1]] {
+		return src, length, nil
+	}
+	if edge.Bytes(src) == nil {
+		return b, -1, nil
+	}
+	var all []byte
+	for b.err == nil {
+		if b.err = b.step(); len(b.out) > 0 {
+			all, b.out = append(all, b.out...), nil
+		}
+	}
+	if b.err != io.EOF {
+		return src, length, b.err
+	}
+	src.Close()
+	if len(all) == 0 {
+		return nil, 0, nil
+	}
+	return edge.Content(all), int64(len(all)), nil
+}
+
+// Read implements [edge.Body].
+func (b *flow) Read(p []byte) (int, error) {
+	for len(b.out) == 0 {
+		if b.err != nil {
+			return 0, b.err
+		}
+		b.err = b.step()
+		if b.err != nil && b.err != io.EOF {
+			b.err = b.fail(b.err)
+		}
+	}
+	n := copy(p, b.out)
+	b.out = b.out[n:]
+	if len(b.out) == 0 && b.err == io.EOF {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// fail returns what becomes of content of which the guest has failed to let the rest go:
+// nil if it goes on without the guest.
+func (b *flow) fail(err error) error {
+	if b.s.skips(err, b.d) {
+		b.out, b.raw = append(b.out, b.held...), true
+		if b.ended {
+			return io.EOF
+		}
+		return nil
+	}
+	b.s.v.mu.Lock()
+	b.denied = err
+	b.s.v.mu.Unlock()
+	b.src.Close()
+	return err
+}
+
+// failure returns why the guest has not let the content go, or nil.
+func (b *flow) failure() error {
+	b.s.v.mu.Lock()
+	defer b.s.v.mu.Unlock()
+	return b.denied
+}
+
+// passOn lets content go on as it came, after a failure.
+func (b *flow) passOn() {
+	r, q := &b.s.x.Request, &b.s.x.Response
+	if b.d == ofRequest {
+		r.Body = b.rest(r.Body)
+	} else {
+		q.Body = b.rest(q.Body)
+	}
+}
+
+// rest returns the content that is left if the guest is not to see more of it.
+func (b *flow) rest(have edge.Body) edge.Body {
+	if b.src == nil || len(b.held) == 0 && len(b.out) == 0 {
+		return have
+	}
+	b.out, b.raw = append(b.out, b.held...), true
+	b.held, b.err = nil, nil
+	if b.ended {
+		b.err = io.EOF
+	}
+	return b
+}
+
+// step reads a piece and shows it to the guest. io.EOF says that nothing follows out.
+func (b *flow) step() error {
+	if b.ended {
+		return io.EOF
+	}
+	buf := bufpool.Get(piece)
+	defer bufpool.Put(buf)
+	n, err := b.src.Read(buf)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	b.ended = err == io.EOF
+	if b.raw {
+		b.out = append(b.out[:0], buf[:n]...)
+		return err
+	}
+	if n == 0 && !b.ended {
+		return nil
+	}
+	b.s.v.mu.Lock()
+	b.held = append(b.held, buf[:n]...)
+	size := len(b.held)
+	b.s.v.mu.Unlock()
+	return b.show(size)
+}
+
+// show shows the guest what is held, and lets it go if the guest says so.
+func (b *flow) show(size int) error {
+	s := b.s
+	trailing := b.ended && b.trailers.Len() > 0 && s.f.exports.has[flowCallbacks[b.d][1]]
+	last := uint64(0)
+	if b.ended && !trailing {
+		last = 1
+	}
+	paused, err := s.tell(b.d, flowCallbacks[b.d][0], uint64(s.id), uint64(size), last)
+	if err != nil {
+		return err
+	}
+	if paused && !b.ended {
+		if int64(size) > s.f.cfg.Body {
+			return &wasm.Failure{Cause: wasm.Oversized, Op: "pause", Err: fmt.Errorf(
+				"content is more than the %d bytes that are held while it pauses", s.f.cfg.Body)}
+		}
+		return nil
+	}
+	if trailing {
+		paused, err = b.trail()
+		if err != nil {
+			return err
+		}
+	}
+	if paused {
+		if err := s.pause(b.d); err != nil {
+			return err
+		}
+	}
+	s.v.mu.Lock()
+	b.out, b.held = b.held, nil
+	s.trailers[b.d] = false
+	s.v.mu.Unlock()
+	if b.ended {
+		return io.EOF
+	}
+	return nil
+}
+
+// trail tells the guest of trailers.
+func (b *flow) trail() (paused bool, err error) {
+	s := b.s
+	s.v.mu.Lock()
+	s.trailers[b.d] = true
+	s.v.mu.Unlock()
+	return s.tell(b.d, flowCallbacks[b.d][1], uint64(s.id), uint64(b.trailers.Len()))
+}
+
+// Close implements [edge.Body].
+func (b *flow) Close() error { return b.src.Close() }
+
+// set replaces a part of what the guest sees. v.mu is held.
+func (b *flow) set(start, size uint32, p []byte) error {
+	from := min(uint64(start), uint64(len(b.held)))
+	to := min(from+uint64(size), uint64(len(b.held)))
+	if int64(len(b.held))-int64(to-from)+int64(len(p)) > max(b.s.f.cfg.Body, int64(len(b.held))) {
+		return errors.New("more content than may be held")
+	}
+	changed := make([]byte, 0, len(b.held)-int(to-from)+len(p))
+	changed = append(append(append(changed, b.held[:from]...), p...), b.held[to:]...)
+	b.held, b.lost = changed, true
+	if b.d == ofResponse {
+		b.s.touched = true
+	}
+	return nil
+}

@@ -1,0 +1,427 @@
+package proxywasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/filters/wasm"
+)
+
+// direction is one of the two that an exchange's messages go.
+type direction uint8
+
+const (
+	ofRequest direction = iota
+	ofResponse
+)
+
+// stream is an exchange's context.
+type stream struct {
+	f    *Filter
+	x    *edge.Exchange
+	v    *vm // nil: it has not begun
+	id   uint32
+	run  int // index in Record.Filters
+	flow [2]flow
+	wake [2]chan struct{} // signalled when the guest may have resumed
+	took time.Duration    // guarded by v.mu, as are the following fields
+
+	resumed  [2]bool
+	settled  [2]bool // the head has been passed on
+	trailers [2]bool // they are there, and the guest is being told of them
+	local    *local
+	closed   bool // by close_stream
+	touched  bool // the response was changed
+	answered bool // there is a response
+	fields   int64
+	logged   int
+	own      map[string][]byte // properties
+
+	requests sync.WaitGroup // of its own
+	pending  int            // of these, not told to the guest yet
+	done     []*request     // to be told
+	ctx      context.Context
+	cancel   context.CancelFunc // of requests of its own; nil: there are none
+}
+
+// local is a response of the guest's own.
+type local struct {
+	status int
+	body   []byte
+	fields []edge.Field
+}
+
+// Filter implements [edge.Filter].
+func (f *Filter) Filter(x *edge.Exchange, next edge.Handler) error {
+	f.calls.Add(1)
+	s := &stream{f: f, x: x, run: len(x.Record.Filters)}
+	for d := range s.wake {
+		s.wake[d] = make(chan struct{}, 1)
+		s.flow[d] = flow{s: s, d: direction(d)}
+	}
+	x.Record.Filters = append(x.Record.Filters, edge.FilterRun{Name: f.cfg.Name, Version: f.cfg.Version})
+	x.OnEnd(s)
+
+	before := s.keepRequest()
+	if err := s.request(); err != nil {
+		if !s.skips(err, ofRequest) {
+			return s.denial(err, ofRequest)
+		}
+		before.restore(x)
+		s.flow[ofRequest].passOn()
+		return next.Serve(x)
+	}
+	if s.answer() {
+		return nil
+	}
+	failure := next.Serve(x)
+	if s.answer() { // in the midst of the request's content
+		return nil
+	}
+	if err := s.flow[ofRequest].failure(); err != nil {
+		return s.denial(err, ofRequest)
+	}
+	if s.isBroken() { // and the policy is to go on
+		return failure
+	}
+	if failure != nil {
+		x.Answer(failure)
+	}
+	kept := s.keepResponse()
+	if err := s.response(); err != nil {
+		if !s.skips(err, ofResponse) {
+			return s.denial(err, ofResponse)
+		}
+		kept.restore(x)
+		s.flow[ofResponse].passOn()
+		return failure
+	}
+	if s.answer() {
+		return nil
+	}
+	if failure != nil && !s.touched {
+		return failure // as if the guest had not seen it
+	}
+	return nil
+}
+
+// wait is called before an instance is waited for.
+func (s *stream) wait() context.Context {
+	s.x.Block()
+	return s.x.Context()
+}
+
+// request makes the context, and tells it of the request, as far as that is at hand.
+func (s *stream) request() error {
+	v, err := s.f.join(s)
+	if err != nil {
+		return err
+	}
+	s.id = s.f.ids.Add(1)
+	for s.id <= rootID {
+		s.id = s.f.ids.Add(1)
+	}
+	v.mu.Lock()
+	s.v = v
+	v.streams[s.id] = s
+	_, err = v.enter(s, onContextCreate, uint64(s.id), rootID)
+	v.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	r := &s.x.Request
+	if err := s.head(ofRequest, onRequestHeaders, s.requestFields(), r.Body == nil); err != nil {
+		return err
+	}
+	fl := &s.flow[ofRequest]
+	r.Body, r.Length, err = fl.begin(r.Body, r.Length, &r.Trailers)
+	if err != nil {
+		return err
+	}
+	s.settle(ofRequest)
+	return nil
+}
+
+// response tells the guest of the response, as far as it is at hand.
+func (s *stream) response() error {
+	s.v.mu.Lock()
+	s.answered = true
+	s.v.mu.Unlock()
+	r := &s.x.Response
+	bodiless := r.Body == nil || r.Tunnel != nil || s.x.Request.Method == "HEAD" || r.Status == 204 || r.Status == 304
+	if err := s.head(ofResponse, onResponseHeaders, s.responseFields(), bodiless); err != nil || bodiless {
+		s.settle(ofResponse)
+		return err
+	}
+	var err error
+	r.Body, r.Length, err = s.flow[ofResponse].begin(r.Body, r.Length, &r.Trailers)
+	s.settle(ofResponse)
+	return err
+}
+
+// head tells the guest of a message's head, and waits if it pauses.
+func (s *stream) head(d direction, c callback, n int, last bool) error {
+	end := uint64(0)
+	if last {
+		end = 1
+	}
+	paused, err := s.tell(d, c, uint64(s.id), uint64(n), end)
+	if err == nil && paused {
+		s.x.Block()
+		err = s.pause(d)
+	}
+	return err
+}
+
+// settle says that a message's head is passed on.
+func (s *stream) settle(d direction) {
+	s.v.mu.Lock()
+	s.settled[d] = true
+	s.v.mu.Unlock()
+}
+
+// tell calls the guest, and reports whether it pauses.
+func (s *stream) tell(d direction, c callback, params ...uint64) (paused bool, err error) {
+	v := s.v
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err := s.deliver(); err != nil {
+		return false, err
+	}
+	if s.local != nil || s.closed {
+		return false, errOver
+	}
+	s.resumed[d] = false
+	action, err := v.enter(s, c, params...)
+	switch {
+	case err != nil:
+		return false, err
+	case s.local != nil || s.closed:
+		return false, errOver
+	}
+	return uint32(action) != 0 && !s.resumed[d], nil
+}
+
+// errOver says that the guest has answered by itself, or has given the exchange up.
+var errOver = errors.New("the filter has ended the exchange")
+
+// pause waits until the guest resumes, telling it of what it waits for.
+func (s *stream) pause(d direction) error {
+	timer := time.NewTimer(s.f.cfg.Pause)
+	defer timer.Stop()
+	ctx := s.x.Context()
+	for {
+		s.v.mu.Lock()
+		err := s.deliver()
+		if err == nil && s.v.broken != nil {
+			err = s.v.broken
+		}
+		if err == nil && (s.local != nil || s.closed) {
+			err = errOver
+		}
+		resumed := s.resumed[d]
+		s.v.mu.Unlock()
+		if err != nil || resumed {
+			return err
+		}
+		select {
+		case <-s.wake[d]:
+		case <-timer.C:
+			return &wasm.Failure{Cause: wasm.TimedOut, Op: "pause", Err: fmt.Errorf(
+				"it has paused the exchange, and not resumed it within %v", s.f.cfg.Pause)}
+		case <-ctx.Done():
+			return &edge.Error{Kind: edge.ClientGone, Op: "filter " + s.f.cfg.Name + ": pause", Err: context.Cause(ctx)}
+		}
+	}
+}
+
+// signal has those look who wait for the guest.
+func (s *stream) signal() {
+	for _, c := range s.wake {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// answer makes the guest's own response the exchange's, if there is one.
+func (s *stream) answer() bool {
+	v := s.v
+	if v == nil {
+		return false
+	}
+	v.mu.Lock()
+	l := s.local
+	v.mu.Unlock()
+	if l == nil {
+		return false
+	}
+	var body edge.Body
+	length := int64(len(l.body))
+	switch {
+	case l.status == 204 || l.status == 304:
+		length = 0 // RFC 9110, sections 15.3.5 and 15.4.5
+	case length > 0 && s.x.Request.Method != "HEAD":
+		body = edge.Content(l.body)
+	}
+	s.x.Respond(l.status, body, length)
+	for _, p := range l.fields {
+		s.x.Response.Fields.Add(p.Name, p.Value)
+	}
+	return true
+}
+
+func (s *stream) isBroken() bool {
+	s.v.mu.Lock()
+	defer s.v.mu.Unlock()
+	return s.v.broken != nil
+}
+
+// skips reports whether the exchange goes on in spite of err, which it counts and logs
+// if it is the guest's.
+func (s *stream) skips(err error, d direction) bool {
+	if errors.Is(err, errOver) || isOurs(err) {
+		return false
+	}
+	skip := s.f.cfg.OnError == wasm.Skip && !s.flow[d].lost
+	if !s.f.failed(err, "skipped", skip, "id", s.x.Record.ID) {
+		return false
+	}
+	if s.v != nil {
+		s.v.mu.Lock()
+		if s.v.broken == nil && !s.f.cfg.Shared {
+			s.v.broken = err // it has paused for too long, or the like
+		}
+		s.v.mu.Unlock()
+	}
+	if skip {
+		s.f.skipped.Add(1)
+	}
+	return skip
+}
+
+// isOurs reports whether an error is the exchange's, and not the guest's.
+func isOurs(err error) bool {
+	_, ok := errors.AsType[*edge.Error](err)
+	return ok
+}
+
+// denial is what becomes of an exchange that does not go on: nil if the guest has
+// answered.
+func (s *stream) denial(err error, d direction) error {
+	if s.answer() {
+		return nil
+	}
+	if errors.Is(err, errOver) {
+		return &edge.Error{Kind: edge.RequestDenied, Op: "filter " + s.f.cfg.Name + ": closed the stream"}
+	}
+	w, ok := errors.AsType[*wasm.Failure](err)
+	if !ok {
+		return err
+	}
+	s.x.Record.Filters[s.run].Failed = true
+	e := &edge.Error{Kind: edge.FilterFailed, Op: "filter " + s.f.cfg.Name, Err: w}
+	switch {
+	case w.Cause == wasm.Exhausted || w.Cause == wasm.Closed:
+		e.Status = 503
+	case w.Cause == wasm.Oversized && d == ofRequest:
+		e.Status = 413
+	case w.Cause == wasm.Oversized:
+		e.Status = 502
+	}
+	return e
+}
+
+// End implements [edge.Ender]: it ends the context.
+func (s *stream) End(*edge.Exchange) {
+	v := s.v
+	if v == nil {
+		return
+	}
+	if s.cancel != nil {
+		s.cancel()
+		s.requests.Wait()
+	}
+	v.mu.Lock()
+	for _, c := range [...]callback{onDone, onLog, onDelete} {
+		if v.broken != nil {
+			break
+		}
+		if _, err := v.enter(s, c, uint64(s.id)); err != nil {
+			s.f.failed(err, "id", s.x.Record.ID)
+		}
+	}
+	if !v.leads {
+		v.current = s
+		v.flush()
+		v.current = nil
+	}
+	delete(v.streams, s.id)
+	for _, other := range v.streams {
+		if v.broken != nil {
+			other.signal()
+		}
+	}
+	r := &s.x.Record.Filters[s.run]
+	r.Took += s.took
+	r.Failed = r.Failed || v.broken != nil && !isClosed(v.broken)
+	v.mu.Unlock()
+	s.f.leave(v)
+}
+
+// original is a message's head before the guest changed it.
+type original struct {
+	request bool
+	kept    bool
+	method  string
+	scheme  string
+	host    string
+	path    string
+	query   string
+	status  int
+	length  int64
+	fields  edge.Fields
+	target  edge.Handler
+	tunnel  func(edge.Stream) error
+}
+
+// keepRequest keeps the request's head, if it may be restored.
+func (s *stream) keepRequest() (o original) {
+	if s.f.cfg.OnError == wasm.Skip {
+		r := &s.x.Request
+		o = original{request: true, kept: true, method: r.Method, scheme: r.Scheme, host: r.Authority, path: r.Path, query: r.Query,
+			length: r.Length, target: s.x.Target}
+		o.fields.CopyFrom(&r.Fields)
+		s.flow[ofRequest].src, s.flow[ofRequest].trailers = r.Body, &r.Trailers
+	}
+	return o
+}
+
+// keepResponse keeps the response's head, likewise.
+func (s *stream) keepResponse() (o original) {
+	if s.f.cfg.OnError == wasm.Skip {
+		r := &s.x.Response
+		o = original{kept: true, status: r.Status, length: r.Length, tunnel: r.Tunnel}
+		o.fields.CopyFrom(&r.Fields)
+		s.flow[ofResponse].src, s.flow[ofResponse].trailers = r.Body, &r.Trailers
+	}
+	return o
+}
+
+func (o *original) restore(x *edge.Exchange) {
+	if o.request {
+		r := &x.Request
+		r.Method, r.Scheme, r.Authority, r.Path, r.Query, r.Length = o.method, o.scheme, o.host, o.path, o.query, o.length
+		r.Fields.CopyFrom(&o.fields)
+		x.Target = o.target
+		return
+	}
+	r := &x.Response
+	r.Status, r.Length, r.Tunnel = o.status, o.length, o.tunnel
+	r.Fields.CopyFrom(&o.fields)
+}
