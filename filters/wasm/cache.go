@@ -228,11 +228,11 @@ func (c *cache) check(name string) error {
 	}
 	have, err := os.ReadFile(filepath.Join(dir, authentic))
 	if err != nil {
-		return fmt.Errorf("is not whole: %v", err)
+		return errors.New("is not whole: " + err.Error()) // it exists
 	}
 	want, err := c.authenticate(dir, name)
 	if err != nil {
-		return fmt.Errorf("is not whole: %v", err)
+		return errors.New("is not whole: " + err.Error()) // it exists
 	}
 	if !hmac.Equal(have, want) {
 		return errors.New("is not what was written there: it was changed, or the key was")

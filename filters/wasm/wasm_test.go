@@ -17,9 +17,15 @@ import (
 // anyHost provides what the guests of wasm-testdata import, and does nothing.
 func anyHost(t testing.TB, name string) *Host {
 	t.Helper()
+	return hostOf(t, guests.Read(t, name))
+}
+
+// hostOf does so for a guest that was built.
+func hostOf(t testing.TB, binary []byte) *Host {
+	t.Helper()
 	e := NewEngine(Config{Tables: 1 << 30})
 	defer e.Close()
-	info, err := e.Inspect(guests.Read(t, name))
+	info, err := e.Inspect(binary)
 	if err != nil {
 		t.Fatal(err)
 	}
