@@ -1,5 +1,5 @@
 // An http-wasm guest that uses every capability of the module "sluice", and tells in
-// fields of the response what has come of it. The query says what it chooses: "u" and
+// fields of the response, and in the log, what has come of it. The query says what it chooses: "u" and
 // "f" an upstream and a function, both called other, "a" the arm b.
 
 #include <stdint.h>
@@ -100,5 +100,5 @@ EXPORT("handle_request") uint64_t handle_request(void) {
 EXPORT("handle_response") void handle_response(uint32_t ctx, uint32_t failed) {
 	(void)ctx;
 	(void)failed;
-	set_field(1, T("x-late"), text, number(text, route_choose(upstream, T("other"))));
+	log_field(T("late"), text, number(text, route_choose(upstream, T("other"))));
 }
