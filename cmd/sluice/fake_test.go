@@ -26,6 +26,20 @@ var (
 	helloFn      = api.Function{Name: "hello", Live: 1, Routes: []string{"shop/hello"}, Runs: 12, Running: 2, Versions: []api.ModuleVersion{helloVersion}}
 	idleFn       = api.Function{Name: "日本", Versions: []api.ModuleVersion{helloVersion}}
 
+	canaryDeployment = api.Deployment{Versions: []api.Deployed{{Version: 2, Percent: 95, Requests: 123_456, Errors: 12, Mean: 0.0123, P95: 0.034}, {Version: 3, Percent: 5, Requests: 6500, Errors: 130, Traps: 7, Mean: 0.0251, P95: 1.25}},
+		Shadow: 4, Guard: "roll back if traps > 0.1% or errors > 1% or time > 2x over 5m after 200 requests", Since: now.Add(-25 * time.Minute)}
+	canaryFilter = api.Filter{Name: "canary", Live: 2, Routes: []string{"shop/checkout"}, Runs: 129_956, Failures: 7, Deployment: canaryDeployment,
+		Versions: []api.ModuleVersion{{Version: 4, Shadow: true, ABI: "http-wasm", Bytes: 3000, Uploaded: now.Add(-time.Minute), Source: "api"}, {Version: 3, Live: true, Percent: 5, ABI: "http-wasm", Bytes: 2000, Uploaded: now.Add(-time.Hour), Source: "api"}, {Version: 2, Live: true, Percent: 95, ABI: "http-wasm", Bytes: 1000, Uploaded: now.Add(-50 * time.Hour), Source: "file"}}}
+	leftFilter = api.Filter{Name: "left", Live: 2, Routes: []string{"shop/checkout"}, Versions: []api.ModuleVersion{firstVersion},
+		Deployment: api.Deployment{Versions: []api.Deployed{{Version: 2, Percent: 100}}, Guard: "roll back if traps > 0.1%", Since: now.Add(-time.Minute),
+			RolledBack: &api.RolledBack{From: 3, To: 2, Reason: "traps 4% > 0.1%: 20 of 500 requests, of the older version 0 of 9500", Time: now.Add(-time.Minute)}},
+		Damage: "/var/lib/sluice/modules/modules/0f34.wasm: has been changed: upload the module again\x1b[2J"}
+	shadowed = api.Shadow{Version: 4, Since: now.Add(-time.Hour), Same: 12_345, Differs: 3, Failed: 1, Dropped: map[string]uint64{"busy": 17, "large": 2}, Kinds: map[string]uint64{"status": 2, "verdict": 1, "fields": 2},
+		LiveMean: 0.0123, ShadowMean: 0.25, Differences: []api.Difference{
+			{Time: now.Add(-3 * time.Second), ID: "01JX4", Method: "GET", Target: "/checkout/basket?step=2&evil=\x1b[2J", Live: 2, Kinds: []string{"verdict"}, Details: []string{"goes on; in shadow it answers 401"}},
+			{Time: now.Add(-90 * time.Second), ID: "01JX3", Method: "POST", Target: "/checkout", Live: 3, Kinds: []string{"status", "fields"}, Details: []string{"status: 200; in shadow 302", `field Location: none; in shadow "/login?back=/checkout/with/a/rather/long/path/that/does/not/fit/on/a/line"`, "field Set-Cookie: (redacted); in shadow none"}},
+		}}
+
 	checkoutSplit = api.Split{Route: "checkout", By: "cookie sid", Arms: []api.Arm{{Name: "shop", Share: 95, Requests: 9500, Errors: 19}, {Name: "shop-v2", Share: 5}}}
 	threeSplit    = api.Split{Route: "three", By: "chance", Arms: []api.Arm{{Name: "a", Share: 50}, {Name: "b", Share: 30}, {Name: "c", Share: 20}}}
 
@@ -46,7 +60,7 @@ var (
 			{Route: "beta", Match: "POST /checkout/{step}", Why: "wants the method POST, the request has GET; and the field x-beta: 1, which it has not either", Near: true},
 		},
 		Arm: "shop-v2", ArmWhy: "the cookie sid has the value that is dealt this arm (5%)",
-		Filters:  []api.FilterRun{{Name: "auth", Version: 3, Pinned: true, State: api.FilterLive, OnError: "deny"}, {Name: "headers", Version: 1, State: api.FilterLive, OnError: "skip"}, {Name: "new", State: api.FilterMissing, OnError: "skip"}},
+		Filters:  []api.FilterRun{{Name: "auth", Version: 3, Pinned: true, State: api.FilterLive, OnError: "deny"}, {Name: "headers", Version: 1, Why: "the hash of the client's address falls into its 95%", Shadow: 3, State: api.FilterLive, OnError: "skip"}, {Name: "gone", State: api.FilterDamaged, OnError: "skip"}, {Name: "new", State: api.FilterMissing, OnError: "skip"}},
 		Coding:   "br",
 		Cache:    &api.CacheCase{Key: "shop-v2 https://example.com/checkout/basket", Does: "revalidate", Why: "what is stored is stale since 12s", Age: 612.5, TTL: -12.5},
 		Upstream: &api.Destination{Name: "shop-v2", Balance: "least-requests", Endpoints: []api.Eligible{{Address: "10.0.0.11:8080", Usable: true}, {Address: "10.0.9.1:8080", Usable: true, Why: "backup"}, {Address: "10.0.0.12:8080", Why: "suspended for 3s more: connection_refused"}}},
@@ -109,6 +123,31 @@ func fakeAPI(t *testing.T) *httptest.Server {
 		handle("GET /v1/"+k.path+"/auth", 200, k.live)
 		handle("GET /v1/"+k.path+"/idle", 200, idleFn)
 		handle("GET /v1/"+k.path+"/{name}", 404, &api.Problem{Title: "no such thing", Detail: `no "none"`, Hint: "have auth"})
+		handle("GET /v1/"+k.path+"/canary", 200, canaryFilter)
+		handle("GET /v1/"+k.path+"/left", 200, leftFilter)
+		handle("GET /v1/"+k.path+"/canary/shadow", 200, shadowed)
+		handle("GET /v1/"+k.path+"/auth/shadow", 404, &api.Problem{Title: "nothing in shadow", Detail: `no version of the filter "auth" runs in shadow`, Hint: "sluice filter roll auth VERSION shadow"})
+		mux.HandleFunc("PUT /v1/"+k.path+"/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
+			var c api.DeploymentChange
+			json.NewDecoder(r.Body).Decode(&c)
+			if c.Versions[0].Version == 99 {
+				answer(w, 404, &api.Problem{Title: "no such version", Detail: `the filter "canary" has no version 99; it has 2, 3, 4`})
+				return
+			}
+			d := api.Deployment{Shadow: c.Shadow, Guard: "asked: " + r.URL.RawQuery}
+			if c.Guard != nil {
+				d.Guard += " " + *c.Guard
+			}
+			for _, v := range c.Versions {
+				d.Versions = append(d.Versions, api.Deployed{Version: v.Version, Percent: v.Percent})
+			}
+			answer(w, 200, d)
+		})
+		mux.HandleFunc("POST /v1/"+k.path+"/{name}/versions", func(w http.ResponseWriter, r *http.Request) {
+			v := k.version
+			v.Version, v.Live, v.Routes, v.CompileMS = 5, false, nil, 12.345
+			answer(w, 201, v)
+		})
 		handle("DELETE /v1/"+k.path+"/auth", 204, nil)
 		handle("POST /v1/"+k.path+"/auth/rollback", 200, k.version)
 		handle("POST /v1/"+k.path+"/first/rollback", 409, &api.Problem{Title: "nothing to go back to", Detail: "first has one version only"})

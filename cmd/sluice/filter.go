@@ -15,6 +15,8 @@ func newFilter(g *globals) *cobra.Command {
 		push:   (*api.Client).PushFilter,
 		back:   (*api.Client).RollBackFilter,
 		remove: (*api.Client).RemoveFilter,
+		deploy: (*api.Client).DeployFilter,
+		shadow: (*api.Client).FilterShadow,
 		list: func(ctx context.Context, c *api.Client) (any, []module, error) {
 			all, err := c.Filters(ctx)
 			return list(all), modulesOf(ofFilter, all), err
@@ -35,12 +37,13 @@ Every upload is a new version; the one that was live before is kept, and one com
 		Args: positional,
 		RunE: needVerb,
 	}
-	c.AddCommand(newFilterPush(g, k), k.newBack(g), k.newList(g), k.newNew(g), k.newRemove(g), k.newShow(g), k.newTest(g), k.newTry(g, (*api.Client).TryFilter))
+	c.AddCommand(newFilterPush(g, k), k.newBack(g), k.newList(g), k.newNew(g), k.newRemove(g), k.newRoll(g), k.newShadow(g), k.newShow(g), k.newTest(g), k.newTry(g, (*api.Client).TryFilter))
 	return c
 }
 
 func newFilterPush(g *globals, k *kind) *cobra.Command {
 	var use api.Use
+	var to pushTo
 	cmd := &cobra.Command{
 		Use:   "push NAME FILE",
 		Short: "Upload a module as a new version of a filter: checked, compiled, live",
@@ -56,13 +59,14 @@ configuration file stays as it is, and sluice diff shows the difference.`,
 			if use.Config, err = valueOf("config", use.Config, maxModuleConfig); err != nil {
 				return err
 			}
-			return k.runPush(g, cmd, args[0], args[1], use)
+			return k.runPush(g, cmd, args[0], args[1], use, to)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&use.Route, "on", "", "`route` that it is to run on besides, as SITE/PATH, or a site")
 	f.StringVar(&use.Config, "config", "", "configuration of the filter: a `text` or JSON, or @FILE")
 	f.BoolVar(&use.DryRun, "dry-run", false, "check the module, and change nothing")
+	to.flags(f)
 	cmd.RegisterFlagCompletionFunc("on", g.complete(every(routeNames)))
 	return cmd
 }

@@ -15,6 +15,8 @@ func newFn(g *globals) *cobra.Command {
 		push:   (*api.Client).PushFunction,
 		back:   (*api.Client).RollBackFunction,
 		remove: (*api.Client).RemoveFunction,
+		deploy: (*api.Client).DeployFunction,
+		shadow: (*api.Client).FunctionShadow,
 		list: func(ctx context.Context, c *api.Client) (any, []module, error) {
 			all, err := c.Functions(ctx)
 			return list(all), modulesOf(ofFunction, all), err
@@ -36,12 +38,13 @@ http-wasm guests. Every upload is a new version; the one that was live before is
 		Args: positional,
 		RunE: needVerb,
 	}
-	c.AddCommand(newFnPush(g, k), k.newBack(g), newFnCall(g), k.newList(g), newFnLogs(g, k), k.newNew(g), k.newRemove(g), k.newShow(g), k.newTest(g), k.newTry(g, (*api.Client).TryFunction))
+	c.AddCommand(newFnPush(g, k), k.newBack(g), newFnCall(g), k.newList(g), newFnLogs(g, k), k.newNew(g), k.newRemove(g), k.newRoll(g), k.newShadow(g), k.newShow(g), k.newTest(g), k.newTry(g, (*api.Client).TryFunction))
 	return c
 }
 
 func newFnPush(g *globals, k *kind) *cobra.Command {
 	var use api.Use
+	var to pushTo
 	cmd := &cobra.Command{
 		Use:   "push NAME FILE",
 		Short: "Upload a module as a new version of a function: checked, compiled, live",
@@ -54,12 +57,13 @@ one; the configuration file stays as it is, and sluice diff shows the difference
 		Args:              positional,
 		ValidArgsFunction: g.complete(first(k.names), secondFile("wasm")),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return k.runPush(g, cmd, args[0], args[1], use)
+			return k.runPush(g, cmd, args[0], args[1], use, to)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&use.Route, "route", "", "`route` that it is to answer, as SITE/PATH; it is made if there is none")
 	f.BoolVar(&use.DryRun, "dry-run", false, "check the module, and change nothing")
+	to.flags(f)
 	cmd.RegisterFlagCompletionFunc("route", g.complete(every(routeNames)))
 	return cmd
 }

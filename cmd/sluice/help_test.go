@@ -44,7 +44,9 @@ func parses(line string) error {
 		line = line[:i]
 	}
 	line, _, _ = strings.Cut(line, "  ")
-	line, _, _ = strings.Cut(line, " >") // where the output goes
+	if i := strings.LastIndex(line, " >"); i >= 0 && !strings.ContainsAny(line[i:], `"'`) {
+		line = line[:i] // where the output goes
+	}
 	root := newRoot()
 	cmd, args, err := root.Find(splitWords(line))
 	if err != nil {

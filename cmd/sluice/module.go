@@ -24,6 +24,8 @@ type kind struct {
 	push   func(c *api.Client, ctx context.Context, name string, module io.Reader, size int64, use api.Use, progress func(int64)) (api.ModuleVersion, error)
 	back   func(c *api.Client, ctx context.Context, name string) (api.ModuleVersion, error)
 	remove func(c *api.Client, ctx context.Context, name string) error
+	deploy func(c *api.Client, ctx context.Context, name string, change api.DeploymentChange, how api.Change) (api.Deployment, error)
+	shadow func(c *api.Client, ctx context.Context, name string) (api.Shadow, error)
 	list   func(ctx context.Context, c *api.Client) (all any, modules []module, err error)
 	get    func(ctx context.Context, c *api.Client, name string) (one any, m module, err error)
 }
@@ -37,14 +39,17 @@ type module struct {
 	running  string // "" of a filter
 	failures uint64
 	versions []api.ModuleVersion
+
+	deployment api.Deployment
+	damage     string
 }
 
 func ofFilter(f api.Filter) module {
-	return module{f.Name, f.Live, f.Routes, f.Runs, "", f.Failures, f.Versions}
+	return module{f.Name, f.Live, f.Routes, f.Runs, "", f.Failures, f.Versions, f.Deployment, f.Damage}
 }
 
 func ofFunction(f api.Function) module {
-	return module{f.Name, f.Live, f.Routes, f.Runs, strconv.Itoa(f.Running), f.Failures, f.Versions}
+	return module{f.Name, f.Live, f.Routes, f.Runs, strconv.Itoa(f.Running), f.Failures, f.Versions, f.Deployment, f.Damage}
 }
 
 func modulesOf[T any](of func(T) module, list []T) []module {
@@ -59,9 +64,17 @@ func modulesOf[T any](of func(T) module, list []T) []module {
 func moduleTable(head string, modules []module) *text.Table {
 	t := text.NewTable(head, "LIVE", ">?VERSIONS", ">RUNS", ">?RUNNING", ">FAILURES", "?ROUTES")
 	for _, m := range modules {
-		t.Add(m.name, liveText(m.live), strconv.Itoa(len(m.versions)), text.Count(m.runs), m.running, text.Count(m.failures), text.Or(strings.Join(m.routes, ", ")))
+		t.Add(m.name, servesText(m), strconv.Itoa(len(m.versions)), text.Count(m.runs), m.running, text.Count(m.failures), text.Or(strings.Join(m.routes, ", ")))
 	}
 	return t
+}
+
+// servesText says which versions serve, with their shares if there are two.
+func servesText(m module) string {
+	if len(m.deployment.Versions) < 2 && m.deployment.Shadow == 0 {
+		return liveText(m.live)
+	}
+	return deploymentText(m.deployment)
 }
 
 func liveText(version int) string {
@@ -132,11 +145,22 @@ func (k *kind) showModule(g *globals, cmd *cobra.Command, out *screen, m module)
 	} else {
 		out.printf("on no route\n")
 	}
+	if m.damage != "" {
+		wrapped(out, "damaged: ", text.Printable(m.damage))
+	}
+	if err := showDeployment(g, out, m.deployment); err != nil {
+		return err
+	}
 	t := text.NewTable("VERSION", "", "ABI", ">SIZE", ">AGE", "?DIGEST", "SOURCE", "??IMPORTS")
 	for _, v := range m.versions {
 		live, digest, imports := "", shortDigest(v.Digest), ""
-		if v.Live {
+		switch {
+		case v.Live && v.Percent > 0 && v.Percent < 100:
+			live = text.Percent(v.Percent)
+		case v.Live:
 			live = "live"
+		case v.Shadow:
+			live = "shadow"
 		}
 		if g.verbose {
 			digest, imports = v.Digest, strings.Join(v.Imports, " ")

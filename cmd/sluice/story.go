@@ -162,7 +162,15 @@ func (s *story) filters(all []api.FilterRun) {
 			name += "@" + strconv.Itoa(f.Version)
 		}
 		said := "if it fails: " + f.OnError
+		if f.Why != "" {
+			said = "this version, since " + f.Why + "; " + said
+		}
+		if f.Shadow != 0 {
+			said += fmt.Sprintf("; @%d gets a copy", f.Shadow)
+		}
 		switch {
+		case f.State == api.FilterDamaged:
+			said = "the state directory is damaged: what gets here is denied"
 		case f.State == api.FilterMissing && f.OnError == "skip":
 			said = "nothing was uploaded for it: it is skipped"
 		case f.State == api.FilterMissing:
@@ -208,6 +216,9 @@ func (s *story) destination(e *api.Explanation) {
 	}
 	if e.Function != "" {
 		s.line("function", text.Green, e.Function)
+		if e.FunctionWhy != "" {
+			s.why("this version, since " + e.FunctionWhy)
+		}
 	}
 	switch {
 	case e.Upstream == nil && e.Function == "":
