@@ -12,7 +12,8 @@ type ABI string
 
 // The ABIs that filters may be of.
 const (
-	HTTPWasm ABI = "http-wasm" // the http-wasm HTTP handler ABI
+	HTTPWasm  ABI = "http-wasm"  // the http-wasm HTTP handler ABI
+	ProxyWasm ABI = "proxy-wasm" // Envoy's
 )
 
 // Recognise tells a filter's ABI from what its module imports and exports.
@@ -22,11 +23,11 @@ func Recognise(i *wasm.Info) (ABI, error) {
 	}
 	for _, e := range i.Exports {
 		if strings.HasPrefix(e.Name, "proxy_abi_version_") {
-			return "", errors.New("is a proxy-wasm module, which cannot be run yet")
+			return ProxyWasm, nil
 		}
 	}
 	if _, ok := i.Export("_start"); ok {
 		return "", errors.New("is a WASI command, which can be a function, not a filter")
 	}
-	return "", errors.New(`is of no known ABI: an http-wasm filter imports from "http_handler" and exports "handle_request"`)
+	return "", errors.New(`is of no known ABI: an http-wasm filter imports from "http_handler" and exports "handle_request", one of proxy-wasm exports "proxy_abi_version_0_2_1" or an older version`)
 }

@@ -1,9 +1,11 @@
 // Package filters makes filters of modules that users have brought, of whichever
-// ABI they are: package httpwasm runs those of the http-wasm HTTP handler ABI.
+// ABI they are: package httpwasm runs those of the http-wasm HTTP handler ABI, and
+// package proxywasm those of proxy-wasm.
 package filters
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/httpwasm"
 	"github.com/sluice-edge/sluice/filters/journal"
+	"github.com/sluice-edge/sluice/filters/proxywasm"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
@@ -19,6 +22,8 @@ type Config struct {
 	Name    string
 	Version int    // of the module
 	Config  []byte // for the guest
+	ABI     ABI    // that the module must be of; "": any
+	Shared  bool   // instances keep their state from exchange to exchange
 
 	Memory   int64         // bytes that one instance's memory may have
 	InFlight int64         // bytes of memory of all instances at once; beyond it requests wait, for up to Timeout
@@ -28,11 +33,21 @@ type Config struct {
 	Fields   int64         // bytes of fields that it may set in an exchange
 	OnError  wasm.Policy
 	Host     *hostmod.Guest // what it has of the module "sluice"
+	Proxy    Proxy
 
 	LogBytes int              // what it may log in an exchange
 	LogLines int              // what it may log in a second, in all exchanges, if Journal is nil
 	Log      *slog.Logger     // default: slog's
 	Journal  *journal.Journal // takes what it logs; default: one of its own, that logs to Log
+}
+
+// Proxy is what guests of proxy-wasm have besides.
+type Proxy struct {
+	Root     string                                 // id of the root context
+	Upstream func(name string) (edge.Handler, bool) // finds upstreams of the configuration in force
+	Fetch    []string                               // upstreams that it may call
+	Data     *proxywasm.Shared                      // data and queues that filters share
+	Meters   *hostmod.Meters                        // takes its metrics
 }
 
 // Filter is an [edge.Filter] that a module implements.
@@ -66,10 +81,15 @@ func Compile(ctx context.Context, e *wasm.Engine, binary []byte) (*wasm.Module, 
 	if err != nil {
 		return nil, err
 	}
-	if _, err := Recognise(info); err != nil {
+	abi, err := Recognise(info)
+	switch {
+	case err != nil:
 		return nil, err
+	case abi == ProxyWasm:
+		return proxywasm.Compile(ctx, e, binary)
+	default:
+		return httpwasm.Compile(ctx, e, binary)
 	}
-	return httpwasm.Compile(ctx, e, binary)
 }
 
 // New makes a filter of a module that Compile has returned, of which it keeps a
@@ -79,16 +99,41 @@ func New(m *wasm.Module, cfg Config) (*Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := httpwasm.New(m, httpwasm.Config{
-		Name: cfg.Name, Version: cfg.Version, Config: cfg.Config,
-		Memory: cfg.Memory, InFlight: cfg.InFlight, Timeout: cfg.Timeout, Start: cfg.Start,
-		Body: cfg.Body, Fields: cfg.Fields, OnError: cfg.OnError, Host: cfg.Host,
-		LogBytes: cfg.LogBytes, LogLines: cfg.LogLines, Log: cfg.Log, Journal: cfg.Journal,
-	})
+	if cfg.ABI != "" && cfg.ABI != abi {
+		return nil, fmt.Errorf("is an %s filter, and abi says %s", abi, cfg.ABI)
+	}
+	var g guest
+	if abi == ProxyWasm {
+		g, err = newProxyWasm(m, &cfg)
+	} else {
+		g, err = newHTTPWasm(m, &cfg)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &Filter{f, abi}, nil
+	return &Filter{g, abi}, nil
+}
+
+func newHTTPWasm(m *wasm.Module, c *Config) (guest, error) {
+	if c.Proxy.Root != "" {
+		return nil, fmt.Errorf("is an %s filter, which has no root context: root is for those of %s", HTTPWasm, ProxyWasm)
+	}
+	return httpwasm.New(m, httpwasm.Config{
+		Name: c.Name, Version: c.Version, Config: c.Config, Shared: c.Shared,
+		Memory: c.Memory, InFlight: c.InFlight, Timeout: c.Timeout, Start: c.Start,
+		Body: c.Body, Fields: c.Fields, OnError: c.OnError, Host: c.Host,
+		LogBytes: c.LogBytes, LogLines: c.LogLines, Log: c.Log, Journal: c.Journal,
+	})
+}
+
+func newProxyWasm(m *wasm.Module, c *Config) (guest, error) {
+	return proxywasm.New(m, proxywasm.Config{
+		Name: c.Name, Version: c.Version, Config: c.Config, Shared: c.Shared,
+		Memory: c.Memory, InFlight: c.InFlight, Timeout: c.Timeout, Start: c.Start,
+		Body: c.Body, Fields: c.Fields, OnError: c.OnError, Host: c.Host,
+		Root: c.Proxy.Root, Upstream: c.Proxy.Upstream, Fetch: c.Proxy.Fetch, Data: c.Proxy.Data, Meters: c.Proxy.Meters,
+		LogBytes: c.LogBytes, LogLines: c.LogLines, Log: c.Log, Journal: c.Journal,
+	})
 }
 
 // Load compiles a module and makes a filter of it.

@@ -19,6 +19,7 @@ func TestLoad(t *testing.T) {
 		err   string
 	}{
 		{"hello", HTTPWasm, ""},
+		{"proxy-filter", ProxyWasm, ""},
 		{"unknown-abi", "", "is of no known ABI"},
 		{"script", "", "is a WASI command, which can be a function, not a filter"},
 		{"missing-import", "", `imports function "env"."foo", which nothing provides`},

@@ -194,6 +194,16 @@ func (d *decoder) endpoints(v value, u *Upstream) {
 func filterKeys() object[Filter] {
 	return object[Filter]{"filter", "A WebAssembly module that routes may name.", append([]key[Filter]{
 		{"wasm", "", wasmForm, "The module.", func(d *decoder, v value, f *Filter) { f.Wasm = d.wasm(v) }},
+		{"abi", "", wordForm("http-wasm", "proxy-wasm"), "The ABI that the module must be of. Without it, it is told from the module.", func(d *decoder, v value, f *Filter) {
+			word(d, v, &f.ABI, []string{"http-wasm", "proxy-wasm"}, []string{"http-wasm", "proxy-wasm"})
+		}},
+		{"root", "", textForm, "The id of the root context, for modules of proxy-wasm that have several filters.", func(d *decoder, v value, f *Filter) {
+			f.Root, _ = d.text(v, "the id of a root context")
+		}},
+		{"isolation", "request", wordForm("request", "shared"), "Whether each request gets the module's memory as it was after its initialisation, or as requests before it have left it: `shared` is for modules that keep state on purpose.",
+			func(d *decoder, v value, f *Filter) {
+				word(d, v, &f.Shared, []string{"request", "shared"}, []bool{false, true})
+			}},
 		{"config", "", form{words: "anything", schema: schema{}}, "What the module gets as its configuration: JSON of the value, or a text as it stands.",
 			func(d *decoder, v value, f *Filter) { f.Config = d.guestConfig(v) }},
 		{"memory", "32MB", sizeForm, "The most memory that one instance may have.", func(d *decoder, v value, f *Filter) { d.size(v, &f.Memory, 64<<10, 4<<30) }},

@@ -130,6 +130,8 @@ func TestSchemaForms(t *testing.T) {
 		{file, "upstreams: { a: { balance: least-requests } }", false},
 		{file, "filters: { a: { wasm: a.wasm, config: [1, { b: ~ }] } }", true},
 		{file, "filters: { a: { wasm: a.wasm, abi: x } }", false},
+		{file, "filters: { a: { wasm: a.wasm, abi: proxy-wasm, root: r, isolation: shared } }", true},
+		{file, "filters: { a: { wasm: a.wasm, isolation: none } }", false},
 		{file, "version: 1", true},
 		{file, "include: []", true},
 		{file, "include: { a: b }", false},

@@ -56,7 +56,14 @@ func (f *filter) missing() error {
 // filterConfig returns how version number of a filter's module is to run.
 func (s *Server) filterConfig(c *config.Filter, number int) filters.Config {
 	cfg := filters.Config{Name: c.Name, Version: number, Config: c.Config, Memory: c.Memory, Timeout: c.Timeout, Body: c.Body,
-		Host: s.granted(ofFilter, c.Name, &c.Allow), Log: s.log}
+		ABI: filters.ABI(c.ABI), Shared: c.Shared, Host: s.granted(ofFilter, c.Name, &c.Allow), Log: s.log,
+		Proxy: filters.Proxy{
+			Root:     c.Root,
+			Upstream: func(name string) (edge.Handler, bool) { return s.target(name, false) },
+			Fetch:    c.Allow.Fetch,
+			Data:     s.guests.data,
+			Meters:   s.guests.meters.Of(ofFilter, c.Name),
+		}}
 	if c.OnError == config.Skip {
 		cfg.OnError = wasm.Skip
 	}

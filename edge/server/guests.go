@@ -11,6 +11,7 @@ import (
 	"github.com/sluice-edge/sluice/edge/kv"
 	"github.com/sluice-edge/sluice/edge/metrics"
 	"github.com/sluice-edge/sluice/filters/hostmod"
+	"github.com/sluice-edge/sluice/filters/proxywasm"
 )
 
 // The roles by which guests have metrics of their own, which are labels of those, too.
@@ -22,6 +23,7 @@ const (
 // guests is what guests have of the proxy besides the exchanges that they are for.
 type guests struct {
 	meters *hostmod.Registry
+	data   *proxywasm.Shared
 
 	mu     sync.Mutex // guards the following fields
 	keys   *kv.Store  // nil until somebody wants it

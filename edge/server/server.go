@@ -26,6 +26,7 @@ import (
 	"github.com/sluice-edge/sluice/edge/metrics"
 	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/journal"
+	"github.com/sluice-edge/sluice/filters/proxywasm"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
@@ -108,6 +109,7 @@ func New(file *config.File, o Options) (*Server, *diag.List, error) {
 	s.output = o.Access
 	s.shared = newShared()
 	s.guests.meters = hostmod.NewRegistry(hostmod.MeterConfig{})
+	s.guests.data = proxywasm.NewShared(proxywasm.SharedConfig{})
 	problems, err := s.Apply(file, "start")
 	if err != nil || problems.Failed() {
 		s.Close()
