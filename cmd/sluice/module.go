@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -255,15 +256,14 @@ func (k *kind) newNew(g *globals) *cobra.Command {
 		Use:   "new NAME",
 		Short: "Write a project that makes a " + k.noun,
 		Long: fmt.Sprintf(`Write a project for a %s into a new directory: its source, a test, a configuration file to try it with, and
-build.sh, which builds it. Nothing is fetched: the SDK's source is part of the project.`, k.noun),
+build.sh, which builds it. Nothing is fetched, since the SDK's source is part of the project; only in
+AssemblyScript build.sh has npm fetch the compiler.`, k.noun),
 		Example: fmt.Sprintf("  %s new hello\n  %s new hello --lang c --dir src/hello", k.command, k.command),
 		Args:    positional,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := args[0]
-			switch scaffold.Lang(lang) {
-			case scaffold.Go, scaffold.C:
-			default:
-				return usagef("--lang %q is neither go nor c", lang)
+			if !slices.Contains(scaffold.Langs(), scaffold.Lang(lang)) {
+				return usagef("--lang %q is none of go, c, rust and as", lang)
 			}
 			if dir == "" {
 				dir = name
@@ -283,9 +283,9 @@ build.sh, which builds it. Nothing is fetched: the SDK's source is part of the p
 			})
 		},
 	}
-	cmd.Flags().StringVar(&lang, "lang", "go", "`language`: go or c")
+	cmd.Flags().StringVar(&lang, "lang", "go", "`language`: go, c, rust or as (AssemblyScript)")
 	cmd.Flags().StringVar(&dir, "dir", "", "`directory` of the project (default the name)")
-	cmd.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions([]string{"go", "c"}, cobra.ShellCompDirectiveNoFileComp))
+	cmd.RegisterFlagCompletionFunc("lang", cobra.FixedCompletions([]string{"go", "c", "rust", "as"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.MarkFlagDirname("dir")
 	return cmd
 }

@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -31,9 +32,14 @@ type Lang string
 
 // The languages.
 const (
-	Go Lang = "go"
-	C  Lang = "c"
+	Go             Lang = "go"
+	C              Lang = "c"
+	Rust           Lang = "rust"
+	AssemblyScript Lang = "as"
 )
+
+// Langs returns all languages.
+func Langs() []Lang { return []Lang{Go, C, Rust, AssemblyScript} }
 
 // Each directory of template is a project of one kind in one language. A file
 // whose name ends in .tmpl is a template, without that ending; the others are
@@ -50,8 +56,19 @@ var files = map[Lang]map[string]string{
 		".":        "sluice/sdk",
 		"config":   "sluice/sdk/config",
 		"function": "sluice/sdk/function",
+		"proxy":    "sluice/sdk/proxy",
 	},
 	C: {"c": "."},
+	Rust: {
+		"rust/Cargo.toml": "sluice/Cargo.toml",
+		"rust/LICENSE":    "sluice/LICENSE",
+		"rust/src":        "sluice/src",
+		"rust/examples":   "sluice/examples",
+	},
+	AssemblyScript: {
+		"assemblyscript/LICENSE":  "sluice/LICENSE",
+		"assemblyscript/assembly": "sluice/assembly",
+	},
 }
 
 // New writes a project into dir, which it makes unless it is there and empty. The
@@ -96,8 +113,8 @@ func check(name string, kind Kind, lang Lang) error {
 		return fmt.Errorf("%q is not a name: it stands for no filter at all", name)
 	case kind != Filter && kind != Function:
 		return fmt.Errorf("%q is not a kind of project: have %s, %s", kind, Filter, Function)
-	case lang != Go && lang != C:
-		return fmt.Errorf("no project can be made in the language %q: have %s, %s", lang, Go, C)
+	case !slices.Contains(Langs(), lang):
+		return fmt.Errorf("no project can be made in the language %q: have %s, %s, %s, %s", lang, Go, C, Rust, AssemblyScript)
 	}
 	return nil
 }

@@ -52,6 +52,42 @@ func needs(t *testing.T, tools ...string) {
 	}
 }
 
+// toolchain skips a test where there is none for a language, and returns the path to
+// find it in. In dir, a project in AssemblyScript gets its compiler from the SDK's
+// directory, if npm ci has put it there.
+func toolchain(t *testing.T, dir string, lang Lang) string {
+	t.Helper()
+	search := os.Getenv("PATH")
+	switch lang {
+	case C:
+		needs(t, "clang", "wasm-ld")
+	case Rust:
+		for _, path := range []string{search, "/usr/bin:" + search} {
+			cmd := exec.Command("sh", "-c", "command -v cargo >/dev/null && rustc --print target-libdir --target wasm32-unknown-unknown")
+			cmd.Env = append(os.Environ(), "PATH="+path)
+			if out, err := cmd.Output(); err == nil {
+				if _, err := os.Stat(strings.TrimSpace(string(out))); err == nil {
+					return path
+				}
+			}
+		}
+		t.Skip("cargo and the library of wasm32-unknown-unknown are not installed")
+	case AssemblyScript:
+		needs(t, "npx")
+		from, err := filepath.Abs("../../../../sdk/assemblyscript/node_modules")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(from, "assemblyscript")); err != nil {
+			t.Skip("npm ci was not run in sdk/assemblyscript")
+		}
+		if err := os.Symlink(from, filepath.Join(dir, "node_modules")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return search
+}
+
 // offline runs a command in dir, for which there is no network.
 func offline(t *testing.T, dir string, command ...string) string {
 	t.Helper()
@@ -74,12 +110,48 @@ func TestFiles(t *testing.T) {
 	}
 	inGo := []string{"README.md", "build.sh", "go.mod", "main.go", "main_test.go", "sluice.yaml", "sluice/LICENSE", "sluice/go.mod",
 		"sluice/sdk/config/config.go", "sluice/sdk/function/function.go", "sluice/sdk/function/native.go", "sluice/sdk/function/response.go",
-		"sluice/sdk/guest.go", "sluice/sdk/host.go", "sluice/sdk/message.go", "sluice/sdk/native.go", "sluice/sdk/sdk.go"}
+		"sluice/sdk/guest.go", "sluice/sdk/host.go", "sluice/sdk/message.go", "sluice/sdk/native.go",
+		"sluice/sdk/proxy/fetch.go", "sluice/sdk/proxy/guest.go", "sluice/sdk/proxy/kv.go", "sluice/sdk/proxy/metrics.go", "sluice/sdk/proxy/native.go",
+		"sluice/sdk/proxy/proxy.go", "sluice/sdk/sdk.go"}
 	inC := []string{"README.md", "build.sh", "greet.c", "sluice.h", "sluice.yaml"}
 	f(Filter, Go, inGo...)
 	f(Function, Go, inGo...)
 	f(Filter, C, inC...)
 	f(Function, C, inC...)
+	inRust := []string{"Cargo.toml", "README.md", "build.sh", "main.rs", "sluice.yaml", "sluice/Cargo.toml", "sluice/LICENSE",
+		"sluice/examples/auth.rs", "sluice/examples/body.rs", "sluice/examples/headers.rs", "sluice/examples/rewrite.rs",
+		"sluice/src/fetch.rs", "sluice/src/guest.rs", "sluice/src/host.rs", "sluice/src/kv.rs", "sluice/src/lib.rs", "sluice/src/message.rs",
+		"sluice/src/metrics.rs", "sluice/src/proxy.rs"}
+	f(Filter, Rust, inRust...)
+	f(Function, Rust, inRust...)
+	inAS := []string{"README.md", "build.sh", "main.ts", "package-lock.json", "package.json", "sluice.yaml", "sluice/LICENSE"}
+	for _, name := range []string{"host", "index", "message"} {
+		inAS = append(inAS, "sluice/assembly/"+name+".ts")
+	}
+	f(Filter, AssemblyScript, inAS...)
+	f(Function, AssemblyScript, inAS...)
+}
+
+// The compiler of AssemblyScript is the one that the SDK is tested with.
+func TestPins(t *testing.T) {
+	packages := func(name string) string {
+		t.Helper()
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, ok := strings.Cut(string(b), `"node_modules/assemblyscript"`)
+		if !ok {
+			t.Fatalf("%s does not have assemblyscript", name)
+		}
+		return rest
+	}
+	want := packages("../../../../sdk/assemblyscript/package-lock.json")
+	for _, kind := range []Kind{Filter, Function} {
+		if got := packages(filepath.Join(project(t, "greet", kind, AssemblyScript), "package-lock.json")); got != want {
+			t.Errorf("%s: got %s, want %s", kind, got, want)
+		}
+	}
 }
 
 // A project in Go is formatted, passes vet and its own test, and go mod tidy has
@@ -133,7 +205,7 @@ func TestRefused(t *testing.T) {
 	}
 	f("none", Filter, C, "no filter at all")
 	f("a", "filters", Go, `"filters" is not a kind of project: have filter, function`)
-	f("a", Filter, "rust", `in the language "rust": have go, c`)
+	f("a", Filter, "perl", `in the language "perl": have go, c`)
 	f("a", Filter, "", `in the language "": have go, c`)
 	f("a", Filter, "../filter-go", "have go, c")
 }

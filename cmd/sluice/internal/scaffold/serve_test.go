@@ -26,10 +26,8 @@ func TestServe(t *testing.T) {
 	}
 	f := func(kind Kind, lang Lang, try func(t *testing.T, get func(path string) (int, string, http.Header))) {
 		t.Run(string(kind)+" in "+string(lang), func(t *testing.T) {
-			if lang == C {
-				needs(t, "clang", "wasm-ld")
-			}
 			dir := project(t, "greet", kind, lang)
+			t.Setenv("PATH", toolchain(t, dir, lang))
 			offline(t, dir, "./build.sh")
 			address := serve(t, binary, dir)
 			try(t, func(path string) (int, string, http.Header) {
@@ -47,7 +45,7 @@ func TestServe(t *testing.T) {
 			})
 		})
 	}
-	for _, lang := range []Lang{Go, C} {
+	for _, lang := range Langs() {
 		f(Filter, lang, func(t *testing.T, get func(path string) (int, string, http.Header)) {
 			if code, body, h := get("/"); code != 200 || body != "hello from the application\n" || h.Get("X-Greeting") != "hello" {
 				t.Errorf("/: %d %q %v", code, body, h)
@@ -68,14 +66,16 @@ func TestServe(t *testing.T) {
 			t.Errorf("%d %q", code, body)
 		}
 	})
-	f(Function, C, func(t *testing.T, get func(path string) (int, string, http.Header)) {
-		if code, body, h := get("/you?a=b"); code != 200 || body != "hello from greet at /you?a=b\n" || !strings.HasPrefix(h.Get("Content-Type"), "text/plain") {
-			t.Errorf("%d %q %v", code, body, h)
-		}
-		if code, body, _ := get("/" + strings.Repeat("a", 5000)); code != 414 {
-			t.Errorf("%d %q", code, body)
-		}
-	})
+	for _, lang := range []Lang{C, Rust, AssemblyScript} {
+		f(Function, lang, func(t *testing.T, get func(path string) (int, string, http.Header)) {
+			if code, body, h := get("/you?a=b"); code != 200 || body != "hello from greet at /you?a=b\n" || !strings.HasPrefix(h.Get("Content-Type"), "text/plain") {
+				t.Errorf("%d %q %v", code, body, h)
+			}
+			if code, body, _ := get("/" + strings.Repeat("a", 5000)); code != 414 {
+				t.Errorf("%d %q", code, body)
+			}
+		})
+	}
 }
 
 var serving = regexp.MustCompile(`msg=serving `)
