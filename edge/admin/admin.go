@@ -69,6 +69,7 @@ func New(proxy *server.Server, cfg config.Admin, version api.Version, log *slog.
 	a.modules(mux)
 	a.tries(mux)
 	a.captures(mux)
+	a.keys(mux)
 	a.configuration(mux)
 	mux.HandleFunc("GET /v1/splits/{route...}", a.split)
 	mux.HandleFunc("PUT /v1/splits/{route...}", a.setSplit)

@@ -105,6 +105,13 @@ func do(t *testing.T, method, url, body string, fields ...string) string {
 	return string(b)
 }
 
+// plain returns a transport that asks for no compression.
+func plain(t *testing.T) *http.Transport {
+	tr := &http.Transport{DisableCompression: true}
+	t.Cleanup(tr.CloseIdleConnections)
+	return tr
+}
+
 func field(list []api.Field, name string) string {
 	for _, f := range list {
 		if strings.EqualFold(f.Name, name) {
@@ -158,6 +165,160 @@ func TestCapture(t *testing.T) {
 	}
 }
 
-var _ = errors.New
-var _ sync.Mutex
-var _ context.Context
+// No secret is in a capture, wherever it was sent, and whatever the log is told to redact
+// besides.
+func TestCaptureRedacts(t *testing.T) {
+	leaky := origin(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Set-Cookie", "sid=s3cret-1; Path=/")
+		w.Header().Set("Location", "/?access_token=s3cret-2&ok=1")
+		w.Header().Set("X-Internal", "s3cret-3")
+		w.WriteHeader(302)
+	})
+	p, url := startCaptured(t, func(http.ResponseWriter, *http.Request) {})
+	p.apply(strings.Replace(captured, "sites:", "log: { redact: [x-internal] }\nsites:", 1), "$AT", strings.TrimPrefix(url, "http://"), "$ORIGIN", leaky)
+	c := p.capture(api.CaptureRequest{Bodies: "1KB", Count: 2})
+	do(t, "GET", url+"/fixed?token=s3cret-4&X-Internal=s3cret-5&shown=yes", "", "Authorization", "Bearer s3cret-6", "Cookie", "a=s3cret-7", "X-Internal", "s3cret-8",
+		"Proxy-Authorization", "Basic s3cret-9", "X-Api-Key", "s3cret-10", "Referer", "http://a/?password=s3cret-11")
+	do(t, "POST", url+"/", "user=ann&password=s3cret-12", "Content-Type", "application/x-www-form-urlencoded")
+	all := recorded(t, c, 2)
+	lines, _ := c.Lines(0)
+	for _, line := range lines {
+		if bytes.Contains(line, []byte("s3cret")) {
+			t.Errorf("a secret is in %s", line)
+		}
+	}
+	if got, want := strings.Join(all[0].Redacted, " "), "authorization cookie password token x-api-key x-internal"; got != want {
+		t.Errorf("redacted are %s, want %s", got, want)
+	}
+	if q := all[0].Request; !strings.HasSuffix(q.URL, "&shown=yes") || field(q.Headers, "Cookie") != "[redacted]" {
+		t.Errorf("the request is %+v", q)
+	}
+	if q := all[1].Request; !strings.HasPrefix(q.Body, "user=ann&password=") {
+		t.Errorf("the form is %q", q.Body)
+	}
+}
+
+// What streams is not held up by a capture, and is recorded when it has ended.
+func TestCaptureStreams(t *testing.T) {
+	proceed := make(chan struct{})
+	p, url := startCaptured(t, func(w http.ResponseWriter, r *http.Request) {
+		out := http.NewResponseController(w)
+		io.WriteString(w, "data: one\n\n")
+		out.Flush()
+		select { // until the client has the first
+		case <-proceed:
+		case <-r.Context().Done():
+		}
+		io.WriteString(w, "data: two\n\n")
+	})
+	c := p.capture(api.CaptureRequest{Bodies: "1KB"})
+	res, err := (&http.Client{Transport: plain(t)}).Get(url + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b := make([]byte, len("data: one\n\n"))
+	if _, err := io.ReadFull(res.Body, b); err != nil {
+		t.Fatal(err)
+	}
+	if told := c.Tell(); told.Exchanges != 0 {
+		t.Errorf("%d exchanges before the end", told.Exchanges)
+	}
+	close(proceed)
+	if _, err := io.Copy(io.Discard, res.Body); err != nil {
+		t.Fatal(err)
+	}
+	e := recorded(t, c, 1)[0]
+	if want := "data: one\n\ndata: two\n\n"; e.Response.Body != want || e.Answer.Body != want || e.Answer.Bytes != int64(len(want)) || e.Answer.Cut {
+		t.Errorf("got %+v and %+v, want %q", e.Response, e.Answer, want)
+	}
+}
+
+// A client that has gone is recorded with what it got.
+func TestCaptureClientGone(t *testing.T) {
+	p, url := startCaptured(t, func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "begin")
+		http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	c := p.capture(api.CaptureRequest{Bodies: "1KB"})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, "GET", url+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := plain(t).RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if _, err := io.ReadFull(res.Body, make([]byte, 5)); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	e := recorded(t, c, 1)[0]
+	if e.Why != "client-gone" || e.Answer == nil || e.Answer.Status != 200 || e.Answer.Body != "begin" {
+		t.Errorf("got why %q, %+v", e.Why, e.Answer)
+	}
+}
+
+// Many at once, captured twice: none has anything of another.
+func TestCaptureAtOnce(t *testing.T) {
+	p, url := startCaptured(t, func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		w.Write(b)
+	})
+	all, some := p.capture(api.CaptureRequest{Bodies: "1KB", Count: 200}), p.capture(api.CaptureRequest{Count: 40, Route: "shop/"})
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for n := range 25 {
+				body := strings.Repeat(string(rune('a'+i)), 10+n)
+				if got := do(t, "POST", url+"/", body); got != body {
+					t.Errorf("got %q, want %q", got, body)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, e := range recorded(t, all, 200) {
+		if e.Request.Body == "" || e.Request.Body != e.Answer.Body || strings.Trim(e.Request.Body, e.Request.Body[:1]) != "" {
+			t.Errorf("asked %q and answered %q", e.Request.Body, e.Answer.Body)
+		}
+	}
+	for _, e := range recorded(t, some, 40) {
+		if e.Request.Body != "" || e.Request.Bytes == 0 || !e.Request.Cut || e.Answer.Bytes != e.Request.Bytes {
+			t.Errorf("without bodies: %+v, %+v", e.Request, e.Answer)
+		}
+	}
+	if all.Tell().State != api.CaptureCounted || some.Tell().State != api.CaptureCounted {
+		t.Errorf("got %+v and %+v", all.Tell(), some.Tell())
+	}
+}
+
+// Who asks for what there is not is told so.
+func TestCaptureRefused(t *testing.T) {
+	p, _ := startCaptured(t, func(http.ResponseWriter, *http.Request) {})
+	f := func(a api.CaptureRequest, want string) {
+		t.Helper()
+		_, err := p.StartCapture(a)
+		if problem, ok := errors.AsType[*api.Problem](err); !ok || problem.Status != 422 || !strings.Contains(problem.Error(), want) {
+			t.Errorf("%+v: got %v, want %q", a, err, want)
+		}
+	}
+	f(api.CaptureRequest{Route: "shop/fixd"}, `did you mean "shop/fixed"?`)
+	f(api.CaptureRequest{Filter: "none"}, `no route has a filter "none"`)
+	f(api.CaptureRequest{Status: "6xx"}, "is no status")
+	f(api.CaptureRequest{Status: "40"}, "is no status")
+	f(api.CaptureRequest{Count: 1001}, "at most 1000 exchanges")
+	f(api.CaptureRequest{Count: -1}, "at most 1000 exchanges")
+	f(api.CaptureRequest{For: "2h"}, "at most 1h0m0s")
+	f(api.CaptureRequest{For: "long"}, "for: ")
+	f(api.CaptureRequest{Bodies: "2MB"}, "at most 1048576 bytes")
+	f(api.CaptureRequest{Bodies: "yes"}, "write off, or a size such as 64KB")
+	told, err := p.StartCapture(api.CaptureRequest{Route: "shop"})
+	if err != nil || told.Asked != (api.CaptureRequest{Route: "shop", Count: 100, For: "1m", Bodies: "off"}) {
+		t.Errorf("by default: %+v, %v", told, err)
+	}
+}

@@ -24,6 +24,11 @@
 //	GET, DELETE    /v1/captures/{id}      Capture; DELETE ends it too
 //	GET            /v1/captures/{id}/exchanges   a Captured a line; ?follow=1 goes on until the capture has ended
 //	GET, PUT       /v1/splits/{route}     Split; PUT takes a SplitChange
+//	GET            /v1/kv                 []Namespace
+//	GET            /v1/kv/{namespace}     Keys; ?prefix=, ?after= and ?limit= (1000)
+//	GET            /v1/kv/{namespace}/{key}   the value, with the version as its ETag
+//	PUT            /v1/kv/{namespace}/{key}   body: the value; ?ttl=10m; answers with a Key. If-Match: the version; If-None-Match: *
+//	DELETE         /v1/kv/{namespace}/{key}   204; If-Match likewise
 //	GET            /v1/config             Configuration
 //	PUT            /v1/config             body: the main file as YAML; answers with a Configuration
 //	POST           /v1/config/check       the same body; answers with a Check
