@@ -21,6 +21,7 @@ func TestLoad(t *testing.T) {
 		{"hello", HTTPWasm, ""},
 		{"proxy-filter", ProxyWasm, ""},
 		{"unknown-abi", "", "is of no known ABI"},
+		{"table-huge", "", "module is more than is allowed: tables have 100000000 entries"},
 		{"script", "", "is a WASI command, which can be a function, not a filter"},
 		{"missing-import", "", `imports function "env"."foo", which nothing provides`},
 		{"spin-start", "", "cannot be initialised"},

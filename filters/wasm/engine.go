@@ -185,9 +185,17 @@ func (e *Engine) Inspect(binary []byte) (*Info, error) {
 	}
 	m, err := rewrite.Rewrite(binary, e.cfg.bounds())
 	if err != nil {
-		return nil, fmt.Errorf("not a valid WebAssembly module: %w", err)
+		return nil, refused(err)
 	}
 	return infoOf(m, sha256.Sum256(binary), len(binary)), nil
+}
+
+// refused says what is wrong with a module that cannot be rewritten.
+func refused(err error) error {
+	if _, ok := errors.AsType[*rewrite.Exceeded](err); ok {
+		return fmt.Errorf("module is more than is allowed: %w", err)
+	}
+	return fmt.Errorf("not a valid WebAssembly module: %w", err)
 }
 
 func infoOf(m *rewrite.Module, digest Digest, size int) *Info {
@@ -230,7 +238,7 @@ func (e *Engine) compile(m *Module, binary []byte, hosts []*Host) {
 func (m *Module) build(binary []byte, hosts []*Host) error {
 	rewritten, err := rewrite.Rewrite(binary, m.engine.cfg.bounds())
 	if err != nil {
-		return fmt.Errorf("not a valid WebAssembly module: %w", err)
+		return refused(err)
 	}
 	m.Info = *infoOf(rewritten, m.key.digest, len(binary))
 	if err := m.compile(rewritten.Binary); err != nil {

@@ -113,8 +113,8 @@ func (m *module) spendWork(r *reader, f *function) {
 	}
 	switch o := &m.options; {
 	case c > o.FunctionWork:
-		r.failf("takes %d units of work to compile, by estimate, more than the %d that one function may take", c, o.FunctionWork)
+		r.fail(exceeded("takes %d units of work to compile, by estimate, more than the %d that one function may take", c, o.FunctionWork))
 	case m.work > o.Work:
-		r.failf("with it the module takes %d units of work to compile, by estimate, more than the %d allowed", m.work, o.Work)
+		r.fail(exceeded("with it the module takes %d units of work to compile, by estimate, more than the %d allowed", m.work, o.Work))
 	}
 }

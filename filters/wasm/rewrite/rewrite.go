@@ -47,7 +47,6 @@
 package rewrite
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 )
@@ -66,6 +65,14 @@ const (
 
 // PageSize is the unit of memory, in bytes.
 const PageSize = 64 << 10
+
+// Exceeded is wrapped by the error of a module that is more than [Options] allow, valid
+// or not.
+type Exceeded struct{ Err error }
+
+func (e *Exceeded) Error() string { return e.Err.Error() }
+
+func exceeded(format string, args ...any) error { return &Exceeded{fmt.Errorf(format, args...)} }
 
 // Options bounds what instances may use up.
 type Options struct {
@@ -159,7 +166,7 @@ func Rewrite(binary []byte, o Options) (*Module, error) {
 	out.Data, stripped = m.strip()
 	out.Binary = m.write(stripped)
 	if len(out.Binary) > MaxGrowth*len(binary)+1<<10 {
-		return nil, errors.New("module becomes too large")
+		return nil, exceeded("module becomes larger than %d times what it is", MaxGrowth)
 	}
 	return out, nil
 }

@@ -245,7 +245,7 @@ func (m *module) carry(r *reader, typ uint32) {
 func (m *module) spend(r *reader, values int) {
 	m.shape.values += int64(values)
 	if m.carried -= int64(values); m.carried < 0 {
-		r.fail(errors.New("blocks, branches and calls carry more values than are allowed"))
+		r.fail(exceeded("blocks, branches and calls carry more values than are allowed"))
 	}
 }
 

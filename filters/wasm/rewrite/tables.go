@@ -2,7 +2,6 @@ package rewrite
 
 import (
 	"errors"
-	"fmt"
 	"math"
 )
 
@@ -30,7 +29,7 @@ func (m *module) boundTables(entries uint32) error {
 		sum += uint64(t.minimum)
 	}
 	if sum > uint64(entries) {
-		return fmt.Errorf("tables have %d entries, more than the %d allowed", sum, entries)
+		return exceeded("tables have %d entries, more than the %d allowed", sum, entries)
 	}
 	for i := range m.tables {
 		t := &m.tables[i]
