@@ -98,7 +98,8 @@ func (s *Server) checkFilter(ctx context.Context, binary []byte, c *config.Filte
 	return m, string(f.ABI()), nil
 }
 
-// loadFilter loads a version of a filter's module.
+// loadFilter loads a version of a filter's module. In shadow it can change nothing that
+// others see, and reaches nobody.
 func (s *Server) loadFilter(c *config.Filter, v registry.Version, shadow bool) (*filters.Filter, error) {
 	binary, err := s.filters.Load(v.Digest)
 	if err != nil {
@@ -107,6 +108,8 @@ func (s *Server) loadFilter(c *config.Filter, v registry.Version, shadow bool) (
 	cfg := s.filterConfig(c, v.Number)
 	if shadow {
 		cfg.Log = cfg.Log.With("shadow", true)
+		cfg.Host = alone(&c.Allow)
+		cfg.Proxy = filters.Proxy{Root: cfg.Proxy.Root, Fetch: cfg.Proxy.Fetch} // data and metrics of its own
 	}
 	return filters.Load(context.Background(), s.wasm, binary, cfg)
 }

@@ -108,7 +108,7 @@ func (s *Server) checkFunction(ctx context.Context, binary []byte, c *config.Fun
 	return m, "wasi", nil
 }
 
-// loadFunction loads a version of a function's module.
+// loadFunction loads a version of a function's module, as loadFilter does.
 func (s *Server) loadFunction(c *config.Function, j *journal.Journal, v registry.Version, shadow bool) (*fn.Function, error) {
 	binary, err := s.functions.Load(v.Digest)
 	if err != nil {
@@ -117,6 +117,7 @@ func (s *Server) loadFunction(c *config.Function, j *journal.Journal, v registry
 	cfg := s.functionConfig(c, v.Number, j)
 	if shadow {
 		cfg.Log = cfg.Log.With("shadow", true)
+		cfg.Host = alone(&c.Allow)
 	}
 	return fn.Load(context.Background(), s.wasm, binary, cfg)
 }

@@ -1,0 +1,264 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sluice-edge/sluice/edge/admin/api"
+)
+
+// go test ./edge/server -run TestDeploymentsUnderLoad -v -timeout 2h -args -deployments 10000
+var deployments = flag.Int("deployments", 60, "of TestDeploymentsUnderLoad")
+
+const underLoad = `
+admin: off
+trust: [127.0.0.1]
+sites:
+  "http://$AT":
+    routes:
+      /:      { to: $ORIGIN, filters: [f] }
+      /fn/*:  "function:say"
+filters:   { f: { wasm: uploaded, timeout: 10s } }
+functions: { say: { wasm: uploaded, timeout: 30s } }
+`
+
+// variant returns a module with something of its own that does nothing, so that it is
+// another version.
+func variant(t testing.TB, name string, n int) []byte {
+	custom := fmt.Sprintf("\x01v%d", n) // WebAssembly, section 5.5.3: the name, and whatever
+	return append(bytes.Clone(module(t, name)), append([]byte{0, byte(len(custom))}, custom...)...)
+}
+
+// No request fails, and nothing is left behind, however often a filter and a function are
+// deployed: uploads, shares, shadows, guards and ways back.
+func TestDeploymentsUnderLoad(t *testing.T) {
+	at := port(t)
+	addr := origin(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		io.WriteString(w, "origin")
+	})
+	p := startIn(t, t.TempDir(), underLoad, "$AT", at, "$ORIGIN", addr)
+	p.access.only, p.log.only = "nothing", "level=ERROR"
+	ctx := context.Background()
+	next := 0
+	upload := func(store bool) error {
+		next++
+		use := api.Use{Store: store}
+		_, _, err := p.PushFilter(ctx, "f", bytes.NewReader(variant(t, []string{"hello", "peek"}[next%2], next)), use)
+		_, _, err2 := p.PushFunction(ctx, "say", bytes.NewReader(variant(t, []string{"script", "environ"}[next%2], next)), use)
+		return errors.Join(err, err2)
+	}
+	for range 3 {
+		if err := upload(false); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	stop := make(chan struct{})
+	var served, failed atomic.Int64
+	var clients sync.WaitGroup
+	transport := &http.Transport{MaxIdleConnsPerHost: 8}
+	for i := range 4 {
+		random := rand.New(rand.NewPCG(1, uint64(i)))
+		clients.Go(func() {
+			c := &http.Client{Transport: transport}
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				path := []string{"/", "/fn/x?hw5", "/fn/y?hw200"}[random.IntN(3)]
+				req, err := http.NewRequest("POST", "http://"+at+path, strings.NewReader(strings.Repeat("x", random.IntN(20)*100)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				req.Header.Set("X-Forwarded-For", fmt.Sprintf("10.0.%d.%d", random.IntN(256), random.IntN(256)))
+				res, err := c.Do(req)
+				if err != nil {
+					failed.Add(1)
+					t.Error(err)
+					return
+				}
+				if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != http.StatusOK {
+					if failed.Add(1) < 10 {
+						t.Errorf("%s: %d, %v", path, res.StatusCode, err)
+					}
+				}
+				res.Body.Close()
+				served.Add(1)
+			}
+		})
+	}
+
+	random := rand.New(rand.NewPCG(3, 4))
+	change := func(versions []api.ModuleVersion) api.DeploymentChange {
+		pick := random.Perm(len(versions))
+		share := float64(random.IntN(101))
+		c := api.DeploymentChange{Versions: []api.DeployedShare{{Version: versions[pick[0]].Version, Percent: share}, {Version: versions[pick[1]].Version, Percent: 100 - share}}}
+		if random.IntN(3) == 0 {
+			c.Versions = []api.DeployedShare{{Version: versions[pick[0]].Version, Percent: 100}}
+		}
+		if random.IntN(3) == 0 {
+			c.Shadow = versions[pick[2]].Version
+		}
+		if random.IntN(3) == 0 {
+			guard := []string{"off", "roll back if traps > 1% or errors > 5% or time > 1000x after 20 requests"}[random.IntN(2)]
+			c.Guard = &guard
+		}
+		return c
+	}
+	deploy := func() error {
+		switch random.IntN(10) {
+		case 0:
+			return upload(random.IntN(2) == 0)
+		case 1:
+			_, err := p.RollBackFilter("f", false)
+			_, err2 := p.RollBackFunction("say", false)
+			return unlessFirst(errors.Join(err, err2))
+		}
+		f, err := p.Filter("f")
+		if err != nil {
+			return err
+		}
+		if _, err = p.DeployFilter("f", change(f.Versions[:3]), false); err != nil {
+			return err
+		}
+		fn, err := p.Function("say")
+		if err != nil {
+			return err
+		}
+		_, err = p.DeployFunction("say", change(fn.Versions[:3]), false)
+		return err
+	}
+	var before, after footprint
+	n := *deployments
+	start := time.Now()
+	for i := range n {
+		if err := deploy(); err != nil {
+			t.Fatalf("deployment %d: %v", i, err)
+		}
+		if i == n/5 { // warm: as many versions are kept as ever are, if there are many
+			before = holds(t)
+		}
+	}
+	took := time.Since(start)
+	after = holds(t)
+	close(stop)
+	clients.Wait()
+	transport.CloseIdleConnections()
+	t.Logf("%d deployments in %v, %d requests, %d failed\nafter %d: %v\nafter all: %v", n, took.Round(time.Millisecond), served.Load(), failed.Load(), n/5, before, after)
+	if failed.Load() > 0 || served.Load() == 0 {
+		t.Errorf("%d of %d requests failed", failed.Load(), served.Load())
+	}
+	if after.goroutines > before.goroutines+60 || after.descriptors > before.descriptors+60 {
+		t.Errorf("it grows: %v, then %v", before, after)
+	}
+	if n >= 1000 && after.heap > before.heap+32<<20 {
+		t.Errorf("memory grows: %v, then %v", before, after)
+	}
+	if strings.Contains(p.log.String(), "level=ERROR") {
+		t.Errorf("logged: %s", p.log)
+	}
+}
+
+// unlessFirst returns err, unless it says that there is nothing to go back to.
+func unlessFirst(err error) error {
+	if err != nil && strings.Contains(err.Error(), "there was no version before it") {
+		return nil
+	}
+	return err
+}
+
+// footprint is what a process holds.
+type footprint struct {
+	goroutines, descriptors int
+	heap, resident          int64
+}
+
+func (f footprint) String() string {
+	return fmt.Sprintf("%d goroutines, %d descriptors, %.1f MiB of heap, %.1f MiB resident", f.goroutines, f.descriptors, float64(f.heap)/(1<<20), float64(f.resident)/(1<<20))
+}
+
+func holds(t testing.TB) footprint {
+	t.Helper()
+	for range 3 { // what is not reached any more ends by cleanups, which others may wait for
+		runtime.GC()
+	}
+	debug.FreeOSMemory()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("no /proc: ", err)
+	}
+	f := footprint{goroutines: runtime.NumGoroutine(), descriptors: len(fds), heap: int64(m.HeapAlloc)}
+	if b, err := os.ReadFile(filepath.Join("/proc/self", "statm")); err == nil {
+		var size, resident int64
+		fmt.Sscan(string(b), &size, &resident)
+		f.resident = resident * int64(os.Getpagesize())
+	}
+	return f
+}
+
+// A version in shadow changes nothing that others see: no key, no metric.
+func TestShadowHasNoEffects(t *testing.T) {
+	at := port(t)
+	addr := origin(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "origin") })
+	p := startIn(t, t.TempDir(), `
+admin: off
+sites: { "http://$AT": { to: $ORIGIN, filters: [f] } }
+filters: { f: { wasm: uploaded, timeout: 10s, allow: { kv: [counts] } } }
+`, "$AT", at, "$ORIGIN", addr)
+	for _, name := range []string{"hello", "keeper"} {
+		if _, _, err := p.PushFilter(context.Background(), "f", bytes.NewReader(module(t, name)), api.Use{Store: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := p.DeployFilter("f", api.DeploymentChange{Versions: []api.DeployedShare{{Version: 1, Percent: 100}}, Shadow: 2}, false); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		if _, body := get(t, http.DefaultClient, "http://"+at+"/"); body != "origin" {
+			t.Fatalf("got %q", body)
+		}
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(time.Millisecond) {
+		s, err := p.FilterShadow("f")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Differs == 5 {
+			break // it has answered, as it was not let go on
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%+v", s)
+		}
+	}
+	keys, err := p.Keys()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := keys.Get("counts", "key"); err == nil {
+		t.Errorf("the key is %+v", e)
+	}
+	if strings.Contains(p.access.String(), "kept") {
+		t.Errorf("it has logged: %s", p.access)
+	}
+}
