@@ -87,9 +87,9 @@ func read(get func(buf []byte) int32) ([]byte, error) {
 // length in the low half.
 func readList(get func(buf []byte) int64) ([]string, error) {
 	list, err := read(func(buf []byte) int32 {
-		n, err := check(get(buf))
-		if err != nil {
-			return int32(err.(Error))
+		n := get(buf)
+		if n < 0 {
+			return int32(n)
 		}
 		return int32(uint32(n))
 	})
