@@ -1,0 +1,91 @@
+package proxywasm
+
+import (
+	"encoding/binary"
+	"fmt"
+	"reflect"
+	"runtime"
+	"testing"
+
+	"github.com/sluice-edge/sluice/edge"
+)
+
+// FuzzPairs reads lists of pairs. What is one comes out as it went in.
+func FuzzPairs(f *testing.F) {
+	f.Add([]byte{})
+	f.Add([]byte{0, 0, 0, 0})
+	f.Add([]byte{255, 255, 255, 255})
+	f.Add([]byte{1, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255, 0})
+	f.Add(appendPairs(nil, []edge.Field{{Name: "a", Value: "b"}, {Name: ":path", Value: ""}}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		list, ok := parsePairs(b)
+		if !ok {
+			return
+		}
+		if again, ok := parsePairs(appendPairs(nil, list)); !ok || len(list) > 0 && !reflect.DeepEqual(again, list) {
+			t.Errorf("%q becomes %q", list, again)
+		}
+	})
+}
+
+// FuzzHost calls host functions as a guest can: in any order, with any pointers and
+// lengths. Whatever happens is a status or a verdict on the guest, and never a fault of
+// the host.
+func FuzzHost(f *testing.F) {
+	for i := range host.Funcs {
+		for _, a := range []uint32{0, 1, 64, 65535, 0xfffffff0, 0xffffffff} {
+			b := []byte{byte(i)}
+			for j := range 12 {
+				b = binary.LittleEndian.AppendUint32(b, a*uint32(j%2)+uint32(j))
+			}
+			f.Add(b)
+		}
+	}
+	filter := load(f, Config{Upstream: api, Fetch: []string{"api"}, Body: 1000, Fields: 2000})
+	f.Fuzz(func(t *testing.T, calls []byte) {
+		y := request1("POST", "/?a", edge.Content([]byte("content")), 7)
+		defer y.End()
+		y.Record.Filters = append(y.Record.Filters, edge.FilterRun{})
+		st := &stream{f: filter, x: y}
+		for d := range st.wake {
+			st.wake[d] = make(chan struct{}, 1)
+			st.flow[d] = flow{s: st, d: direction(d), src: y.Request.Body, held: []byte("held")}
+		}
+		v, err := filter.join(st)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st.v, st.id = v, 7
+		v.streams[st.id] = st
+		y.OnEnd(st)
+		const size = 1 + 12*4
+		for ; len(calls) >= size; calls = calls[size:] {
+			fuzzCall(t, v, st, calls[:size])
+		}
+	})
+}
+
+func fuzzCall(t *testing.T, v *vm, s *stream, b []byte) {
+	fn := host.Funcs[int(b[0])%len(host.Funcs)]
+	var stack [12]uint64
+	for i := range stack {
+		stack[i] = uint64(binary.LittleEndian.Uint32(b[1+4*i:]))
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.serve(s)
+	defer v.serve(nil)
+	defer func() {
+		r := recover()
+		if r == nil {
+			return
+		}
+		if _, ok := r.(runtime.Error); ok {
+			panic(fmt.Sprintf("%s: %v", fn.Name, r))
+		}
+		if _, ok := r.(error); !ok {
+			t.Errorf("%s panics with %v", fn.Name, r)
+		}
+	}()
+	fn.Call(v.in, stack[:])
+}
