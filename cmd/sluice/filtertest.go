@@ -38,7 +38,7 @@ const (
 
 // moduleFlags are the flags of a command that runs a module by itself.
 type moduleFlags struct {
-	config          string
+	config, root    string
 	memory, timeout string
 	onError         string
 	env, args       []string
@@ -82,7 +82,8 @@ The exit code is 4 if the %[1]s fails. With --expect, what comes out is compared
 	f.StringArrayVar(&m.secrets, "secret", nil, "a secret that it is allowed, as `NAME=value`; may be repeated")
 	if k.noun == "filter" {
 		f.StringVar(&m.config, "config", "", "configuration of the filter: a `text` or JSON, or @FILE")
-		f.StringVar(&m.onError, "on-error", "deny", "what becomes of a request whose filter fails: `deny` or skip")
+		f.StringVar(&m.root, "root", "", "`id` of the root context of a proxy-wasm filter")
+		f.StringVar(&m.onError, "on-error", "deny", "`policy` for requests whose filter fails: deny or skip")
 	} else {
 		f.StringArrayVar(&m.env, "env", nil, "environment variable, as `NAME=value`; may be repeated")
 		f.StringArrayVar(&m.args, "arg", nil, "`argument` of a command; may be repeated")
@@ -183,7 +184,7 @@ func (k *kind) load(ctx context.Context, path string, m *moduleFlags) (*guest, e
 	name := strings.TrimSuffix(filepath.Base(path), ".wasm")
 	e := &guest{engine: wasm.NewEngine(wasm.Config{})}
 	if k.noun == "filter" {
-		c := filters.Config{Name: name, Memory: memory, Timeout: timeout, Host: m.host()}
+		c := filters.Config{Name: name, Memory: memory, Timeout: timeout, Host: m.host(), Proxy: filters.Proxy{Root: m.root}}
 		var text string
 		switch text, err = valueOf("config", m.config, maxModuleConfig); {
 		case err != nil:

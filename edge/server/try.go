@@ -35,6 +35,7 @@ func (s *Server) TryFilter(ctx context.Context, name string, t api.TryRequest) (
 		cfg := s.filterConfig(c, v.Number)
 		if !t.Effects {
 			cfg.Host = alone(&c.Allow)
+			cfg.Proxy = filters.Proxy{Root: c.Root, Fetch: c.Allow.Fetch}
 		}
 		return trial.NewFilter(m, cfg, trial.Config{})
 	})
