@@ -34,7 +34,8 @@ var (
 		Deployment: api.Deployment{Versions: []api.Deployed{{Version: 2, Percent: 100}}, Guard: "roll back if traps > 0.1%", Since: now.Add(-time.Minute),
 			RolledBack: &api.RolledBack{From: 3, To: 2, Reason: "traps 4% > 0.1%: 20 of 500 requests, of the older version 0 of 9500", Time: now.Add(-time.Minute)}},
 		Damage: "/var/lib/sluice/modules/modules/0f34.wasm: has been changed: upload the module again\x1b[2J"}
-	shadowed = api.Shadow{Version: 4, Since: now.Add(-time.Hour), Same: 12_345, Differs: 3, Failed: 1, Dropped: map[string]uint64{"busy": 17, "large": 2}, Kinds: map[string]uint64{"status": 2, "verdict": 1, "fields": 2},
+	backFilter = api.Filter{Name: "back", Live: 2, Deployment: leftFilter.Deployment}
+	shadowed   = api.Shadow{Version: 4, Since: now.Add(-time.Hour), Same: 12_345, Differs: 3, Failed: 1, Dropped: map[string]uint64{"busy": 17, "large": 2}, Kinds: map[string]uint64{"status": 2, "verdict": 1, "fields": 2},
 		LiveMean: 0.0123, ShadowMean: 0.25, Differences: []api.Difference{
 			{Time: now.Add(-3 * time.Second), ID: "01JX4", Method: "GET", Target: "/checkout/basket?step=2&evil=\x1b[2J", Live: 2, Kinds: []string{"verdict"}, Details: []string{"goes on; in shadow it answers 401"}},
 			{Time: now.Add(-90 * time.Second), ID: "01JX3", Method: "POST", Target: "/checkout", Live: 3, Kinds: []string{"status", "fields"}, Details: []string{"status: 200; in shadow 302", `field Location: none; in shadow "/login?back=/checkout/with/a/rather/long/path/that/does/not/fit/on/a/line"`, "field Set-Cookie: (redacted); in shadow none"}},
@@ -117,7 +118,7 @@ func fakeAPI(t *testing.T) *httptest.Server {
 		path      string
 		all, live any
 		version   api.ModuleVersion
-	}{{"filters", []api.Filter{authFilter, evilFilter}, authFilter, firstVersion}, {"functions", []api.Function{helloFn, idleFn}, helloFn, helloVersion}} {
+	}{{"filters", []api.Filter{authFilter, canaryFilter, evilFilter, leftFilter, backFilter}, authFilter, firstVersion}, {"functions", []api.Function{helloFn, idleFn}, helloFn, helloVersion}} {
 		k.version.Live, k.version.Routes = true, []string{"shop/checkout"}
 		handle("GET /v1/"+k.path, 200, k.all)
 		handle("GET /v1/"+k.path+"/auth", 200, k.live)

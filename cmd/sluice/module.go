@@ -70,8 +70,15 @@ func moduleTable(head string, modules []module) *text.Table {
 	return t
 }
 
-// servesText says which versions serve, with their shares if there are two.
+// servesText says which versions serve, with their shares if there are two, and whether
+// something is wrong.
 func servesText(m module) string {
+	switch {
+	case m.damage != "":
+		return "damaged"
+	case m.deployment.RolledBack != nil:
+		return liveText(m.live) + ", rolled back"
+	}
 	if len(m.deployment.Versions) < 2 && m.deployment.Shadow == 0 {
 		return liveText(m.live)
 	}
