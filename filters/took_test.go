@@ -61,4 +61,5 @@ func TestTook(t *testing.T) {
 	f("header-set")
 	f("upper-buffered")
 	f("upper-streamed")
+	f("proxy-filter")
 }
