@@ -119,6 +119,10 @@ func (s *Server) rollBack(k *kind, name string, dry bool) (v registry.Version, l
 	if v, err = l.Before(name); err != nil || dry {
 		return v, false, err
 	}
+	if c != nil && len(c.Versions) > 0 { // of which nothing is to stay
+		change := api.DeploymentChange{Versions: []api.DeployedShare{{Version: v.Number, Percent: 100}}}
+		return v, true, s.deployment(k, name, change, false, nil)
+	}
 	if binary, err := l.Load(v.Digest); err == nil {
 		if m, err := k.compile(context.Background(), binary); err == nil {
 			defer m.Close() // no other change waits for that

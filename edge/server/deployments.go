@@ -68,8 +68,9 @@ func describeChange(c api.DeploymentChange) api.Deployment {
 // it. If it fails all is as it was before.
 //
 // One version that serves alone is the current one of the module, as after an upload, and
-// stands nowhere else. Everything else is an overlay of the configuration. So whatever is
-// killed in between, what is in force is the deployment before, or this one.
+// stands nowhere else. Everything else is an overlay of the configuration, which goes
+// before what is current. So if the process is killed in between, what is in force is the
+// deployment before, or this one.
 func (s *Server) deployment(k *kind, name string, c api.DeploymentChange, dry bool, why *registry.Retreat) error {
 	if err := k.checkChange(name, c); err != nil {
 		return err
@@ -79,13 +80,47 @@ func (s *Server) deployment(k *kind, name string, c api.DeploymentChange, dry bo
 	if err != nil {
 		return err
 	}
-	to := s.deployEdit(k.what, name, c)
+	to := s.deployEdit(k.what, name, c, false)
 	if dry {
 		_, err := s.change(api.Change{DryRun: true}, "", to)
 		return err
 	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	cause := k.what + " " + name + " deployed: " + changeText(c)
+	if both, err := s.inTwoSteps(k, name, c, to); err != nil {
+		return err
+	} else if both {
+		// All of it as an overlay first: in one step.
+		if _, err := s.changeNow(api.Change{}, cause, s.deployEdit(k.what, name, c, true)); err != nil {
+			return err
+		}
+		if err := s.settle(k, name, c, cause, to, why); err != nil {
+			s.log.Warn("a deployment is in force as an overlay, where it is to be the current version", k.what, name, "error", err)
+		}
+		return nil
+	}
+	return s.settle(k, name, c, cause, to, why)
+}
+
+// inTwoSteps reports whether a change is one of the configuration and, before that can
+// hide it, of the current version. s.changing is held.
+func (s *Server) inTwoSteps(k *kind, name string, c api.DeploymentChange, to edit) (bool, error) {
+	now := k.deploy(s.snapshot.Load().file, name)
+	if len(c.Versions) != 1 || now != nil && len(now.Versions) > 0 {
+		return false, nil
+	}
+	v, err := k.Current(name)
+	if err != nil || v.Number == c.Versions[0].Version {
+		return false, err
+	}
+	plan, err := s.plan(to)
+	return err == nil && plan.changed, err
+}
+
+// settle makes what serves alone the current version, and changes the configuration.
+// s.changing is held.
+func (s *Server) settle(k *kind, name string, c api.DeploymentChange, cause string, to edit, why *registry.Retreat) (err error) {
 	undo := func() error { return nil }
 	var v registry.Version
 	if len(c.Versions) == 1 {
@@ -100,7 +135,7 @@ func (s *Server) deployment(k *kind, name string, c api.DeploymentChange, dry bo
 	} else if v, err = k.Current(name); err != nil {
 		return k.problem(name, err)
 	}
-	if _, err = s.changeNow(api.Change{}, k.what+" "+name+" deployed: "+changeText(c), to); err == nil {
+	if _, err = s.changeNow(api.Change{}, cause, to); err == nil {
 		// Where the configuration is the same as before the current version is not.
 		var p pending
 		if p, _, err = k.ready(name, v); err == nil {
@@ -198,12 +233,13 @@ func (s *Server) aheadOf(k *kind, name string, c api.DeploymentChange) (held mod
 	return held, nil
 }
 
-// deployEdit is what a deployment changes of the configuration.
-func (s *Server) deployEdit(what, name string, c api.DeploymentChange) edit {
+// deployEdit is what a deployment changes of the configuration. One version that serves
+// alone is said only if all is to be said.
+func (s *Server) deployEdit(what, name string, c api.DeploymentChange, all bool) edit {
 	return s.editModule(what, name, func(value map[string]any) {
 		delete(value, "deploy")
 		delete(value, "shadow")
-		if len(c.Versions) == 2 {
+		if len(c.Versions) == 2 || all {
 			shares := make(map[string]any)
 			for _, v := range c.Versions {
 				// Rounded as it is used, and never to another sum.
