@@ -118,7 +118,7 @@ var doors = []door{
 	{"github.com/yuin/goldmark/...", []string{"examples/markdown"}, nil},
 	{"go.etcd.io/bbolt/...", []string{"edge/kv"}, nil},
 	{"golang.org/x/net/http2/...", []string{"edge/http2"}, nil},
-	{"golang.org/x/sys/...", []string{"edge/cache", "edge/http1", "edge/listen", "filters/wasm/memory"}, nil},
+	{"golang.org/x/sys/...", []string{"edge/cache", "edge/http1", "edge/listen", "filters/wasm/memory"}, []string{"filters/wasm"}},
 	{"golang.org/x/term", []string{"cmd/sluice"}, nil},
 	{"golang.org/x/text/width", []string{"cmd/sluice/internal/text"}, nil},
 	{"golang.org/x/tools/txtar", []string{"edge/edgetest"}, []string{"edge/config"}},
