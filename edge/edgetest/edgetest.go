@@ -92,7 +92,7 @@ import (
 )
 
 // Patience is how long a statement waits before the test fails.
-const Patience = 20 * time.Second
+const Patience = time.Minute
 
 // Proxy is what a script tests.
 type Proxy interface {

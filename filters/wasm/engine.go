@@ -34,7 +34,7 @@ import (
 // Config bounds what compiling may use up.
 type Config struct {
 	Size         int64         // largest module accepted, in bytes; default 32 MiB
-	Time         time.Duration // until a module is compiled, waiting for others included; default 30 s
+	Time         time.Duration // until a module is compiled, waiting for others included; default 1 min
 	Parallel     int           // modules that are compiled at once; default: half of the processors, at least 1
 	Tables       uint32        // entries that the tables of one instance may have together, of 8 bytes each; default 131072
 	Stack        int64         // bytes of stack that a guest's calls may use, estimated; default 8 MiB
@@ -51,7 +51,7 @@ func (c *Config) setDefaults() {
 		c.Size = 32 << 20
 	}
 	if c.Time == 0 {
-		c.Time = 30 * time.Second
+		c.Time = time.Minute
 	}
 	if c.Parallel == 0 {
 		c.Parallel = max(1, runtime.GOMAXPROCS(0)/2)
