@@ -31,7 +31,7 @@ The values of cookies, of authorization and of what log.redact names are left ou
 Content is not recorded without --bodies, and is not looked through for secrets but for those in forms.`,
 		Example: `  sluice capture --route 'shop/api/*' --count 50 -o api.jsonl
   sluice capture --status 5xx --for 10m --bodies 64KB -o errors.jsonl
-  sluice capture --count 1 | jq .request`,
+  sluice capture --filter auth --count 1`,
 		Args: positional,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return g.ask(func(c *api.Client) error { return g.capture(cmd, c, asked, path) })
