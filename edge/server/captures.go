@@ -30,7 +30,7 @@ func (s *Server) StartCapture(a api.CaptureRequest) (api.Capture, error) {
 	}
 	c, err := s.captures.Start(w, a)
 	if errors.Is(err, capture.ErrBusy) {
-		err = &api.Problem{Title: "too many captures", Status: http.StatusConflict, Detail: err.Error(), Hint: "wait until one has ended, or remove one: sluice capture list"}
+		err = &api.Problem{Title: "too many captures", Status: http.StatusConflict, Detail: err.Error(), Hint: "wait until one has ended, or end one: GET /v1/captures lists them, DELETE ends one"}
 	}
 	return c, err
 }
@@ -143,7 +143,7 @@ func (s *Server) RemoveCapture(id string) error {
 }
 
 func noCapture(id string) error {
-	return &api.Problem{Title: "no such capture", Status: http.StatusNotFound, Detail: fmt.Sprintf("there is no capture %s", shown(id)), Hint: "one that has ended is kept for an hour: sluice capture list"}
+	return &api.Problem{Title: "no such capture", Status: http.StatusNotFound, Detail: fmt.Sprintf("there is no capture %s", shown(id)), Hint: "one that has ended is kept for an hour at most: GET /v1/captures lists those that there are"}
 }
 
 func notCapture(hint, format string, args ...any) error {

@@ -322,3 +322,23 @@ func TestCaptureRefused(t *testing.T) {
 		t.Errorf("by default: %+v, %v", told, err)
 	}
 }
+
+// One capture too many is refused, and says what to do.
+func TestCapturesAreBounded(t *testing.T) {
+	p, _ := startCaptured(t, func(http.ResponseWriter, *http.Request) {})
+	for range 4 {
+		p.capture(api.CaptureRequest{})
+	}
+	_, err := p.StartCapture(api.CaptureRequest{})
+	if problem, ok := errors.AsType[*api.Problem](err); !ok || problem.Status != 409 || !strings.Contains(problem.Hint, "DELETE ends one") {
+		t.Errorf("a fifth capture: %v", err)
+	}
+	for _, c := range p.Captures() {
+		if err := p.RemoveCapture(c.ID); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := p.Capture("none"); err == nil || len(p.Captures()) != 0 {
+		t.Errorf("%v, %+v", err, p.Captures())
+	}
+}
