@@ -90,7 +90,7 @@ func hint(err error) string {
 		return ""
 	case p.Status == http.StatusUnauthorized:
 		return "Give the admin API's token with --token or SLUICE_TOKEN.\n"
-	case p.Status == http.StatusPreconditionFailed:
+	case p.Status == http.StatusPreconditionFailed && p.Hint == "":
 		return "Somebody else has changed the configuration meanwhile: look at it with `sluice diff`, and try again.\n"
 	}
 	return ""

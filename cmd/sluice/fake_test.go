@@ -193,6 +193,7 @@ func fakeAPI(t *testing.T) *httptest.Server {
 			answer(w, 200, explained)
 		}
 	})
+	fakeKeys(mux)
 	handle("GET /v1/config", 200, configuration)
 	handle("GET /v1/config/history", 200, []api.Revision{
 		{Number: 12, Time: now.Add(-5 * time.Minute), Cause: "route shop/hello set", Bytes: 2345, Current: true},

@@ -224,13 +224,16 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", args, &out, want)
 		}
 	}
-	f("auth\n:4\n", "filter", "show", "") // and not evil
+	f("auth\ncanary\nleft\nback\n:4\n", "filter", "show", "") // and not evil
 	f("hello\n:4\n", "fn", "show", "h")
 	f("wasm\n:8\n", "filter", "push", "auth", "")
 	f(":4\n", "filter", "show", "auth", "")
 	f("shop/\nshop/checkout\nshop/hello\n:4\n", "filter", "push", "auth", "x.wasm", "--on", "shop")
 	f("shop\napi.example.com\n:4\n", "routes", "--site", "")
 	f("checkout\n:4\n", "split", "")
+	f("flags\nsessions\n:4\n", "kv", "get", "") // and not evil
+	f(":4\n", "kv", "get", "flags", "")
+	f(":8\n", "kv", "set", "flags", "k", "")
 	f("yaml\nyml\n:8\n", "check", "")
 	f("yaml\nyml\n:8\n", "run", "-c", "")
 	f("table\njson\nyaml\n:4\n", "status", "-o", "")

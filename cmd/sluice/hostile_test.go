@@ -90,6 +90,16 @@ func TestHostileAnswers(t *testing.T) {
 	mux.HandleFunc("GET /v1/functions/x/logs", func(w http.ResponseWriter, _ *http.Request) {
 		w.Write([]byte("2026-03-01T11:59:00Z v1 id " + evil + "\n\xff\xfe" + evil + strings.Repeat("x", 2*maxLogLine)))
 	})
+	handle("GET /v1/kv", evilOf[[]api.Namespace]())
+	handle("GET /v1/kv/x", api.Keys{Keys: evilOf[[]api.Key](), Next: evil})
+	handle("PUT /v1/kv/x/x", evilOf[api.Key]())
+	mux.HandleFunc("GET /v1/kv/x/{key}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"7"`)
+		if r.PathValue("key") == "time" {
+			w.Header().Set(api.ExpiresField, evil)
+		}
+		w.Write([]byte(evil + "\n\xff\xfe" + evil))
+	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, 400, &api.Problem{Title: evil, Detail: evil, Hint: evil, File: evil, Problems: []api.Problem{{Detail: evil}}})
 	})
@@ -104,6 +114,7 @@ func TestHostileAnswers(t *testing.T) {
 		"status", "filter list", "filter show x", "filter show x -v", "filter push x DIR/auth.wasm", "filter back x", "filter show none",
 		"fn list", "fn show x", "fn logs x", "fn call /x", "routes", "routes --site none", "split x", "history", "rollback",
 		"diff", "diff DIR/new.yaml", "apply DIR/new.yaml", "apply DIR/new.yaml --dry-run", "apply --write", "explain http://x/",
+		"kv list", "kv list x --limit 2", "kv get x x -i", "kv get x time", "kv get y y", "kv set x x v", "kv rm x x",
 	} {
 		for _, columns := range []int{20, 80, 200} {
 			for _, format := range []string{"table", "json", "yaml"} {

@@ -72,7 +72,7 @@ reach, 4 a check found something.`,
 	}
 	group("start", "Start", newDemo(g), newTo(g), newRun(g))
 	group("configure", "Configure", newCheck(g), newExplain(g), newDiff(g), newApply(g), newHistory(g), newRollback(g), newSplit(g))
-	group("modules", "Modules", newFilter(g), newFn(g))
+	group("modules", "Modules", newFilter(g), newFn(g), newKV(g))
 	group("watch", "Watch", newStatus(g), newRoutes(g), newCapture(g), newFetch(g))
 	group("other", "Other", newCompletion(), newMan(g), newVersion(g))
 	root.CompletionOptions.DisableDefaultCmd = true

@@ -43,8 +43,10 @@ func keyProblem(r *http.Request, err error) error {
 	case errors.Is(err, kv.ErrNone):
 		p.Title, p.Status = "no such key", http.StatusNotFound
 		p.Detail = fmt.Sprintf("the namespace %q has no key %q", r.PathValue("namespace"), r.PathValue("key"))
+		p.Hint = "sluice kv list " + r.PathValue("namespace") + " lists its keys"
 	case errors.Is(err, kv.ErrConflict):
 		p.Title, p.Status = "changed meanwhile", http.StatusPreconditionFailed
+		p.Hint = "sluice kv get -i shows its version"
 	case errors.Is(err, kv.ErrInvalid):
 		p.Title, p.Status = "not valid", http.StatusBadRequest
 	case errors.Is(err, kv.ErrLimit):
@@ -114,6 +116,9 @@ func (a *API) value(s *kv.Store, w http.ResponseWriter, r *http.Request) error {
 	h.Set("Content-Type", "application/octet-stream")
 	h.Set("Content-Length", strconv.Itoa(len(e.Value)))
 	h.Set("ETag", `"`+strconv.FormatInt(e.Version, 10)+`"`)
+	if !e.Expires.IsZero() {
+		h.Set(api.ExpiresField, e.Expires.UTC().Format(time.RFC3339Nano))
+	}
 	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(readTime)) // a connection of net/http always can
 	w.Write(e.Value)                                                         // an error means that the client has gone
 	return nil
@@ -149,7 +154,7 @@ func (a *API) setValue(s *kv.Store, w http.ResponseWriter, r *http.Request) erro
 			return &api.Problem{Title: "not valid", Status: http.StatusBadRequest, Detail: "ttl is a duration like 10s, 5m, 1h"}
 		}
 	}
-	value, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxJSON))
+	value, err := io.ReadAll(http.MaxBytesReader(w, r.Body, api.MaxValue))
 	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return tooLarge(large)
 	}

@@ -52,8 +52,8 @@ func TestKeys(t *testing.T) {
 	ask("PUT", "/links/a?dry_run=1", "three", "If-Match: "+tag, 412, "")
 	ask("DELETE", "/links/a", "", "If-Match: "+tag, 412, "")
 	ask("PUT", "/links/a%2Fb%20c?ttl=1h", "\x00\xff", "", 200, `"expires"`)
-	if _, got := send("GET", "/links/a/b%20c", "", ""); got != "\x00\xff" {
-		t.Errorf("got %q", got)
+	if res, got := send("GET", "/links/a/b%20c", "", ""); got != "\x00\xff" || res.Header.Get(api.ExpiresField) == "" {
+		t.Errorf("got %q, %v", got, res.Header)
 	}
 	ask("PUT", "/links/b", "", "", 200, `"bytes": 0`)
 	ask("GET", "", "", "", 200, `"keys": 3`)

@@ -26,7 +26,7 @@
 //	GET, PUT       /v1/splits/{route}     Split; PUT takes a SplitChange
 //	GET            /v1/kv                 []Namespace
 //	GET            /v1/kv/{namespace}     Keys; ?prefix=, ?after= and ?limit= (1000)
-//	GET            /v1/kv/{namespace}/{key}   the value, with the version as its ETag
+//	GET            /v1/kv/{namespace}/{key}   the value, with the version as its ETag, and Sluice-Expires if it does
 //	PUT            /v1/kv/{namespace}/{key}   body: the value; ?ttl=10m; answers with a Key. If-Match: the version; If-None-Match: *
 //	DELETE         /v1/kv/{namespace}/{key}   204; If-Match likewise
 //	GET            /v1/config             Configuration

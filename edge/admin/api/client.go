@@ -227,12 +227,9 @@ func (c *Client) unreachable(req *http.Request, err error) error {
 
 // answer decodes an answer into v, unless that is nil.
 func (c *Client) answer(res *http.Response, v any) error {
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	body, err := c.read(res)
 	if err != nil {
-		return fmt.Errorf("read the answer of %s: %w", c.addr, err)
-	}
-	if len(body) > maxAnswer {
-		return fmt.Errorf("the answer of %s is larger than %d MiB", c.addr, maxAnswer>>20)
+		return err
 	}
 	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	switch {
@@ -254,6 +251,18 @@ func (c *Client) answer(res *http.Response, v any) error {
 		return nil
 	}
 	return fmt.Errorf("%s is not sluice's admin API: it answers with status %d, %q", c.addr, res.StatusCode, res.Header.Get("Content-Type"))
+}
+
+// read returns the content of an answer.
+func (c *Client) read(res *http.Response) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the answer of %s: %w", c.addr, err)
+	}
+	if len(body) > maxAnswer {
+		return nil, fmt.Errorf("the answer of %s is larger than %d MiB", c.addr, maxAnswer>>20)
+	}
+	return body, nil
 }
 
 // isReady reports whether v is a Ready, which comes with 503 as well.

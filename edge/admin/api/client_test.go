@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // fake answers as the admin API, and keeps what it was asked.
@@ -78,6 +79,14 @@ func TestRequests(t *testing.T) {
 	f(`{"route":"r","arms":[{"name":"a","share":2.5}]}`, func(c *Client) (any, error) {
 		return c.SetSplit(ctx, "r", SplitChange{map[string]float64{"a": 2.5, "b": 97.5}}, Change{})
 	}, `PUT /v1/splits/r Bearer secret {"weights":{"a":2.5,"b":97.5}}`, Split{Route: "r", Arms: []Arm{{Name: "a", Share: 2.5}}})
+	f(`[{"name":"a","keys":2,"bytes":7}]`, func(c *Client) (any, error) { return c.Namespaces(ctx) }, "GET /v1/kv Bearer secret", []Namespace{{"a", 2, 7}})
+	f(`{"keys":[{"key":"k","version":4}],"next":"k"}`, func(c *Client) (any, error) { return c.Keys(ctx, "a", "k&", "", 1) },
+		"GET /v1/kv/a Bearer secret", Keys{Keys: []Key{{Key: "k", Version: 4}}, Next: "k"})
+	f(`{"key":"b c/d","version":4}`, func(c *Client) (any, error) {
+		return c.SetKey(ctx, "a", "b c/d", []byte("value"), KeyChange{TTL: time.Minute, Version: 3})
+	}, "PUT /v1/kv/a/b%20c%2Fd Bearer secret value", Key{Key: "b c/d", Version: 4})
+	f(``, func(c *Client) (any, error) { return c.SetKey(ctx, "a", "k", nil, KeyChange{DryRun: true}) }, "PUT /v1/kv/a/k Bearer secret", Key{})
+	f(``, func(c *Client) (any, error) { return nil, c.RemoveKey(ctx, "a", "k", KeyChange{}) }, "DELETE /v1/kv/a/k Bearer secret", nil)
 	f(`{"filter":"a","version":3}`, func(c *Client) (any, error) {
 		return c.PushFilter(ctx, "a", strings.NewReader("module"), 6, Use{}, nil)
 	}, "PUT /v1/filters/a Bearer secret module", ModuleVersion{Filter: "a", Version: 3})
