@@ -181,10 +181,16 @@ func prepare[G guest](s *Server, sl *slot[G], name string, w *wanted, retreat fu
 		d.shadow = old.shadow // it goes on
 		return d, nil
 	}
-	g := d.tried.guest
+	v := d.tried
 	d.shadow = deploy.NewShadow(deploy.ShadowConfig{
 		Name: name, Version: w.inShadow.Number, Context: s.life, Go: s.background, Redact: w.redact,
-		Run: func(x *edge.Exchange, next edge.Handler, script string) error { return run(g, x, next, script) },
+		Run: func(x *edge.Exchange, next edge.Handler, script string) error {
+			if !v.acquire() {
+				return errors.New("the version in shadow has been closed")
+			}
+			x.OnEnd(v)
+			return run(v.guest, x, next, script)
+		},
 	})
 	return d, nil
 }

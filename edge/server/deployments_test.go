@@ -239,18 +239,13 @@ filters: { f: { wasm: uploaded, timeout: 10s, allow: { kv: [counts] } } }
 			t.Fatalf("got %q", body)
 		}
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(time.Millisecond) {
+	await(t, func() bool { // it has answered each
 		s, err := p.FilterShadow("f")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.Differs == 5 {
-			break // it has answered, as it was not let go on
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%+v", s)
-		}
-	}
+		return s.Differs == 5
+	})
 	keys, err := p.Keys()
 	if err != nil {
 		t.Fatal(err)
@@ -258,7 +253,106 @@ filters: { f: { wasm: uploaded, timeout: 10s, allow: { kv: [counts] } } }
 	if e, err := keys.Get("counts", "key"); err == nil {
 		t.Errorf("the key is %+v", e)
 	}
+	await(t, func() bool { return strings.Count(p.access.String(), "\n") == 5 })
 	if strings.Contains(p.access.String(), "kept") {
 		t.Errorf("it has logged: %s", p.access)
+	}
+}
+
+// Explain names the version that serves, whoever asks, and why.
+func TestExplainVersion(t *testing.T) {
+	at := port(t)
+	addr := origin(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "origin") })
+	p := startIn(t, t.TempDir(), underLoad, "$AT", at, "$ORIGIN", addr)
+	for _, name := range []string{"hello", "deny", "peek"} {
+		if _, _, err := p.PushFilter(context.Background(), "f", bytes.NewReader(module(t, name)), api.Use{Store: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := p.DeployFilter("f", api.DeploymentChange{Versions: []api.DeployedShare{{Version: 1, Percent: 60}, {Version: 2, Percent: 40}}, Shadow: 3}, false); err != nil {
+		t.Fatal(err)
+	}
+	seen := make(map[int]int)
+	for i := range 60 {
+		client := fmt.Sprintf("10.2.%d.7", i)
+		e, err := p.Explain(api.ExplainRequest{URL: "http://" + at + "/", Client: client})
+		if err != nil || len(e.Filters) != 1 {
+			t.Fatalf("%+v, %v", e, err)
+		}
+		f := e.Filters[0]
+		want := map[int]string{1: "60%", 2: "40%"}[f.Version]
+		if f.Why != "the hash of the client's address falls into its "+want || f.Shadow != 3 {
+			t.Errorf("%s: %+v", client, f)
+		}
+		seen[f.Version]++
+		req, err := http.NewRequest("GET", "http://"+at+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Forwarded-For", client)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if denied := res.StatusCode == http.StatusUnauthorized; denied != (f.Version == 2) {
+			t.Errorf("%s: explained is version %d, and the answer is %d", client, f.Version, res.StatusCode)
+		}
+	}
+	if len(seen) != 2 {
+		t.Errorf("versions %v", seen)
+	}
+	await(t, func() bool { return strings.Count(p.access.String(), `"f@2`) == seen[2] })
+}
+
+// await waits until it is so: for what happens behind an answer.
+func await(t *testing.T, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !is(); <-time.After(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not come to that")
+		}
+	}
+}
+
+// A deployment that cannot be kept is none: what ran goes on.
+func TestDeploymentNotKept(t *testing.T) {
+	at := port(t)
+	p := startIn(t, t.TempDir(), underLoad, "$AT", at, "$ORIGIN", "127.0.0.1:1")
+	for _, name := range []string{"hello", "deny"} {
+		if _, _, err := p.PushFilter(context.Background(), "f", bytes.NewReader(module(t, name)), api.Use{Store: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole := func(n int) []api.DeployedShare { return []api.DeployedShare{{Version: n, Percent: 100}} }
+	half := []api.DeployedShare{{Version: 1, Percent: 50}, {Version: 2, Percent: 50}}
+	for _, from := range []api.DeploymentChange{{Versions: whole(1)}, {Versions: half}} {
+		if _, err := p.DeployFilter("f", from, false); err != nil {
+			t.Fatal(err)
+		}
+		before := deployed(t, p.Server)
+		dirs, err := filepath.Glob(filepath.Join(p.dir, "state", "files", "*"))
+		if err != nil || len(dirs) != 1 {
+			t.Fatal(dirs, err)
+		}
+		overlays := filepath.Join(dirs[0], "overlays.json")
+		os.Remove(overlays)
+		if err := os.MkdirAll(filepath.Join(overlays, "in the way"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for _, to := range []api.DeploymentChange{{Versions: whole(2), Shadow: 1}, {Versions: whole(1), Shadow: 2}, {Versions: []api.DeployedShare{{Version: 1, Percent: 20}, {Version: 2, Percent: 80}}}} {
+			if _, err := p.DeployFilter("f", to, false); err == nil {
+				t.Errorf("%s: %+v is deployed", before, to)
+			}
+			if got := deployed(t, p.Server); got != before {
+				t.Errorf("%+v failed, and %s became %s", to, before, got)
+			}
+			if f, err := p.Filter("f"); err != nil || f.Deployment.Versions[0].Version != 1 {
+				t.Errorf("%+v, %v", f, err)
+			}
+		}
+		if err := os.RemoveAll(overlays); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -48,7 +48,7 @@ type version[G guest] struct {
 	number int
 	digest string // of its module
 	guest  G
-	users  atomic.Int64 // deployments that have it; 0: closed
+	users  atomic.Int64 // deployments that have it, and copies of exchanges in it; 0: closed
 }
 
 // acquire returns what serves, which stays open until it is released; nil: there is
@@ -84,6 +84,20 @@ func (d *deployment[G]) close() {
 
 // End implements edge.Ender, for who needs the deployment until the exchange is over.
 func (d *deployment[G]) End(*edge.Exchange) { d.release() }
+
+// acquire keeps the version open until it is released, whatever is deployed meanwhile. It
+// returns false if the version is closed.
+func (v *version[G]) acquire() bool {
+	for {
+		n := v.users.Load()
+		if n == 0 || v.users.CompareAndSwap(n, n+1) {
+			return n > 0
+		}
+	}
+}
+
+// End implements edge.Ender, for who has acquired the version for an exchange.
+func (v *version[G]) End(*edge.Exchange) { v.release() }
 
 func (v *version[G]) release() {
 	if v.users.Add(-1) == 0 {

@@ -97,7 +97,7 @@ func TestModel(t *testing.T) {
 		for range 150 {
 			name, module := names[random.IntN(len(names))], fmt.Sprint("module ", random.IntN(8))
 			m := model[name]
-			did := "?"
+			var did string
 			switch op := random.IntN(12); {
 			case op < 3 || op == 3 && m == nil: // upload
 				if m == nil {
@@ -183,22 +183,23 @@ func TestModel(t *testing.T) {
 				did = "open"
 			}
 			trace = append(trace, did)
-			if err := compareModel(t, s, dir, names, model); err != nil {
-				t.Fatalf("seed %d: %v, after\n%s", seed, err, strings.Join(trace, "\n"))
+			if wrong := compareModel(t, s, dir, names, model); wrong != "" {
+				t.Fatalf("seed %d: %s, after\n%s", seed, wrong, strings.Join(trace, "\n"))
 			}
 		}
 	}
 }
 
-// compareModel looks at all that a store shows, and at what it has on disk.
-func compareModel(t *testing.T, s *Store, dir string, names []string, model map[string]*modelled) error {
+// compareModel looks at all that a store shows, and at what it has on disk, and says
+// what is wrong.
+func compareModel(t *testing.T, s *Store, dir string, names []string, model map[string]*modelled) string {
 	modules := make(map[string]bool)
 	for _, name := range names {
 		m := model[name]
 		all, err := s.Versions(name)
 		if m == nil {
 			if !errors.Is(err, ErrNotFound) {
-				return fmt.Errorf("%s has %v, %v, and is to have nothing", name, all, err)
+				return fmt.Sprintf("%s has %v, %v, and is to have nothing", name, all, err)
 			}
 			continue
 		}
@@ -207,29 +208,29 @@ func compareModel(t *testing.T, s *Store, dir string, names []string, model map[
 			have = append(have, v.Number)
 			b, err := s.Load(v.Digest)
 			if err != nil || string(b) != m.module[v.Number] {
-				return fmt.Errorf("%s@%d is %q, %v; want %q", name, v.Number, b, err, m.module[v.Number])
+				return fmt.Sprintf("%s@%d is %q, %v; want %q", name, v.Number, b, err, m.module[v.Number])
 			}
 			modules[v.Digest] = true
 		}
 		if !slices.Equal(have, m.versions) {
-			return fmt.Errorf("%s has %v, want %v", name, have, m.versions)
+			return fmt.Sprintf("%s has %v, want %v", name, have, m.versions)
 		}
 		if v, err := s.Current(name); err != nil || v.Number != m.current {
-			return fmt.Errorf("%s: current is %d, %v; want %d", name, v.Number, err, m.current)
+			return fmt.Sprintf("%s: current is %d, %v; want %d", name, v.Number, err, m.current)
 		}
 		if _, why := s.Since(name); (why != nil) != m.retreat {
-			return fmt.Errorf("%s: retreat is %v, want %v", name, why, m.retreat)
+			return fmt.Sprintf("%s: retreat is %v, want %v", name, why, m.retreat)
 		}
 		before, err := s.Before(name)
 		if n := len(m.past); n == 0 && !errors.Is(err, ErrFirst) || n > 0 && before.Number != m.past[n-1] {
-			return fmt.Errorf("%s: before it was %d, %v; want %v", name, before.Number, err, m.past)
+			return fmt.Sprintf("%s: before it was %d, %v; want %v", name, before.Number, err, m.past)
 		}
 	}
 	if n := entries(t, dir, "modules"); n != len(modules) {
-		return fmt.Errorf("%d modules, want %d", n, len(modules))
+		return fmt.Sprintf("%d modules, want %d", n, len(modules))
 	}
 	if n := entries(t, dir, "tmp"); n != 0 {
-		return fmt.Errorf("%d temporary files", n)
+		return fmt.Sprintf("%d temporary files", n)
 	}
-	return nil
+	return ""
 }

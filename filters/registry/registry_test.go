@@ -468,8 +468,11 @@ func TestCrash(t *testing.T) {
 		return
 	}
 	t.Run("other changes", func(t *testing.T) {
-		for change := range changes {
-			for _, step := range []string{"created", "written", "synced", "renamed", "record written", "recorded"} {
+		for _, change := range []string{"use", "back", "retreat"} {
+			crash(t, change, "record written")
+		}
+		for _, change := range []string{"store", "undo"} {
+			for _, step := range []string{"renamed", "record written", "recorded"} {
 				crash(t, change, step)
 			}
 		}
