@@ -356,3 +356,38 @@ func TestDeploymentNotKept(t *testing.T) {
 		}
 	}
 }
+
+// What is deployed, or in shadow, is kept, however many versions come after it.
+func TestDeployedIsKept(t *testing.T) {
+	at := port(t)
+	p := startIn(t, t.TempDir(), underLoad, "$AT", at, "$ORIGIN", "127.0.0.1:1")
+	store := func(n int) {
+		t.Helper()
+		if _, _, err := p.PushFilter(context.Background(), "f", bytes.NewReader(variant(t, "hello", n)), api.Use{Store: true}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 4 {
+		store(n)
+	}
+	c := api.DeploymentChange{Versions: []api.DeployedShare{{Version: 1, Percent: 50}, {Version: 3, Percent: 50}}, Shadow: 4}
+	if _, err := p.DeployFilter("f", c, false); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 55 {
+		store(10 + n)
+	}
+	f, err := p.Filter("f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []int
+	for _, v := range f.Versions {
+		if v.Version < 5 {
+			left = append(left, v.Version)
+		}
+	}
+	if fmt.Sprint(left) != "[4 3 1]" || len(f.Versions) != 50 {
+		t.Errorf("of the first four are left %v, %d in all", left, len(f.Versions))
+	}
+}
