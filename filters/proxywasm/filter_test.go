@@ -41,6 +41,11 @@ func load(t testing.TB, cfg Config) *Filter {
 
 func loading(t testing.TB, cfg Config) (*Filter, error) {
 	t.Helper()
+	return loadingBytes(t, guests.Read(t, "proxy-filter"), cfg)
+}
+
+func loadingBytes(t testing.TB, binary []byte, cfg Config) (*Filter, error) {
+	t.Helper()
 	if cfg.Name == "" {
 		cfg.Name = "test"
 	}
@@ -50,7 +55,7 @@ func loading(t testing.TB, cfg Config) (*Filter, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = patience
 	}
-	return Load(context.Background(), engine(), guests.Read(t, "proxy-filter"), cfg)
+	return Load(context.Background(), engine(), binary, cfg)
 }
 
 // origin answers with what it got.
