@@ -67,7 +67,9 @@ Signals: TERM and INT let exchanges end (twice: cut them), QUIT cuts them at onc
 				return f, problems
 			}
 			s.watched = func() []string { return current.Files() }
-			s.started = func() { s.log.Info("serving", "config", path, "addresses", s.proxy.Addresses()) }
+			s.started = func() {
+				s.log.Info("serving", "config", path, "addresses", s.proxy.Addresses(), "sandboxes", s.proxy.Sandboxes())
+			}
 			return s.serve()
 		},
 	}

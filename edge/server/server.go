@@ -104,7 +104,6 @@ func New(file *config.File, o Options) (*Server, *diag.List, error) {
 		return nil, nil, err
 	}
 	s.wasm = wasm.NewEngine(wasm.Config{Cache: filepath.Join(s.state.dir, "cache", "code"), Log: s.log})
-	s.log.Info("sandboxes are ready", "reset", s.wasm.Reset())
 	s.meters.all = metrics.NewRequests(s.started, metrics.WindowConfig{})
 	s.output = o.Access
 	s.shared = newShared()

@@ -37,7 +37,7 @@ func (s *Server) Status() api.Status {
 		Errors:    totals.Errors,
 		Filters:   s.listFilters(),
 		Functions: s.listFunctions(),
-		Sandboxes: s.wasm.Reset(),
+		Sandboxes: s.Sandboxes(),
 	}
 	for _, b := range s.bindings {
 		st.Listeners = append(st.Listeners, b.describe())
@@ -141,3 +141,7 @@ func describePool(p *upstream.Pool) api.Upstream {
 	}
 	return u
 }
+
+// Sandboxes says how the sandboxes of guests are put back after each request, and why
+// that way.
+func (s *Server) Sandboxes() string { return s.wasm.Reset() }
