@@ -25,6 +25,15 @@ type Request struct {
 	Upgrade   string // the protocol asked for: a token of HTTP/1's Upgrade, or :protocol (RFC 8441, RFC 9220)
 }
 
+// Safe reports whether a method asks for no change (RFC 9110, section 9.2.1).
+func Safe(method string) bool {
+	switch method {
+	case "GET", "HEAD", "OPTIONS", "TRACE":
+		return true
+	}
+	return false
+}
+
 // Response is a response, as the engine is to deliver it. The zero value means
 // that there is none yet.
 type Response struct {

@@ -48,6 +48,7 @@ type Proxy struct {
 	Fetch    []string                               // upstreams that it may call
 	Data     *proxywasm.Shared                      // data and queues that filters share
 	Meters   *hostmod.Meters                        // takes its metrics
+	Quiet    bool                                   // they call upstreams by safe methods only, for they are to have no effect
 }
 
 // Filter is an [edge.Filter] that a module implements.
@@ -131,7 +132,7 @@ func newProxyWasm(m *wasm.Module, c *Config) (guest, error) {
 		Name: c.Name, Version: c.Version, Config: c.Config, Shared: c.Shared,
 		Memory: c.Memory, InFlight: c.InFlight, Timeout: c.Timeout, Start: c.Start,
 		Body: c.Body, Fields: c.Fields, OnError: c.OnError, Host: c.Host,
-		Root: c.Proxy.Root, Upstream: c.Proxy.Upstream, Fetch: c.Proxy.Fetch, Data: c.Proxy.Data, Meters: c.Proxy.Meters,
+		Root: c.Proxy.Root, Upstream: c.Proxy.Upstream, Fetch: c.Proxy.Fetch, Data: c.Proxy.Data, Meters: c.Proxy.Meters, Quiet: c.Proxy.Quiet,
 		LogBytes: c.LogBytes, LogLines: c.LogLines, Log: c.Log, Journal: c.Journal,
 	})
 }

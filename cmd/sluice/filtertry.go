@@ -20,8 +20,8 @@ func (k *kind) newTry(g *globals, try func(c *api.Client, ctx context.Context, n
 		Short: "Run one request through a version of a " + k.noun + ", apart from all traffic",
 		Long: fmt.Sprintf(`Have the running proxy run one request through a version of a %s, configured as it is there, and say what it has
 changed, what it says, how long it ran and how much memory it had. Any version that is stored can be tried, live or
-not. No other request has part in it, and nothing is sent, counted or logged: without --effects the keys and the
-upstreams that it is allowed are not there.`, k.noun),
+not. No other request has part in it, and nothing is counted or logged: without --effects it reads the keys and asks
+the upstreams that it is allowed, but changes nothing.`, k.noun),
 		Example: fmt.Sprintf(`  %[1]s try auth http://example.com/api -H "Authorization: Bearer x"
   %[1]s try auth --version 3 -d @body.json -o json`, k.command),
 		Args:              positional,
@@ -46,7 +46,7 @@ upstreams that it is allowed are not there.`, k.noun),
 		},
 	}
 	cmd.Flags().IntVar(&version, "version", 0, "`number` of the version (default the one that is live)")
-	cmd.Flags().BoolVar(&effects, "effects", false, "let it read and write keys, fetch, and count, as far as it is allowed")
+	cmd.Flags().BoolVar(&effects, "effects", false, "let it write keys, send upstreams more than questions, and count, as far as it is allowed")
 	t.add(cmd, k)
 	return cmd
 }

@@ -125,8 +125,8 @@ func TestTryEffects(t *testing.T) {
 			t.Errorf("effects %v: the count is %q, %v, want %q", effects, e.Value, err, count)
 		}
 	}
-	f(false, 260, "") // -6: it has failed
+	f(false, 280, "") // -8: unavailable
 	f(true, 200, "1")
-	f(false, 260, "1")
+	f(false, 280, "1")
 	f(true, 200, "2")
 }

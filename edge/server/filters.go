@@ -89,7 +89,9 @@ func (s *Server) checkFilter(ctx context.Context, binary []byte, c *config.Filte
 	if err != nil {
 		return nil, "", err
 	}
-	f, err := filters.New(m, s.filterConfig(c, 0))
+	cfg := s.filterConfig(c, 0)
+	cfg.Host, cfg.Proxy = s.quiet(ofFilter, c.Name, &c.Allow), quietProxy(cfg.Proxy)
+	f, err := filters.New(m, cfg)
 	if err != nil {
 		m.Close()
 		return nil, "", err
@@ -99,7 +101,7 @@ func (s *Server) checkFilter(ctx context.Context, binary []byte, c *config.Filte
 }
 
 // loadFilter loads a version of a filter's module. In shadow it can change nothing that
-// others see, and reaches nobody.
+// others see.
 func (s *Server) loadFilter(c *config.Filter, v registry.Version, shadow bool) (*filters.Filter, error) {
 	binary, err := s.filters.Load(v.Digest)
 	if err != nil {
@@ -108,8 +110,7 @@ func (s *Server) loadFilter(c *config.Filter, v registry.Version, shadow bool) (
 	cfg := s.filterConfig(c, v.Number)
 	if shadow {
 		cfg.Log = cfg.Log.With("shadow", true)
-		cfg.Host = alone(&c.Allow)
-		cfg.Proxy = filters.Proxy{Root: cfg.Proxy.Root, Fetch: cfg.Proxy.Fetch} // data and metrics of its own
+		cfg.Host, cfg.Proxy = s.quiet(ofFilter, c.Name, &c.Allow), quietProxy(cfg.Proxy)
 	}
 	return filters.Load(context.Background(), s.wasm, binary, cfg)
 }

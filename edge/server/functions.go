@@ -96,7 +96,9 @@ func (s *Server) checkFunction(ctx context.Context, binary []byte, c *config.Fun
 	if err != nil {
 		return nil, "", err
 	}
-	f, err := fn.New(m, s.functionConfig(c, 0, nil))
+	cfg := s.functionConfig(c, 0, nil)
+	cfg.Host = s.quiet(ofFunction, c.Name, &c.Allow)
+	f, err := fn.New(m, cfg)
 	if err != nil {
 		m.Close()
 		return nil, "", err
@@ -117,7 +119,7 @@ func (s *Server) loadFunction(c *config.Function, j *journal.Journal, v registry
 	cfg := s.functionConfig(c, v.Number, j)
 	if shadow {
 		cfg.Log = cfg.Log.With("shadow", true)
-		cfg.Host = alone(&c.Allow)
+		cfg.Host = s.quiet(ofFunction, c.Name, &c.Allow)
 	}
 	return fn.Load(context.Background(), s.wasm, binary, cfg)
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"github.com/sluice-edge/sluice/edge/diag"
 	"github.com/sluice-edge/sluice/edge/kv"
 	"github.com/sluice-edge/sluice/edge/metrics"
+	"github.com/sluice-edge/sluice/filters"
 	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/proxywasm"
 )
@@ -68,12 +70,25 @@ func grants(a *config.Allow) hostmod.Grants {
 
 // granted returns what a filter or function has of the module "sluice".
 func (s *Server) granted(role, name string, a *config.Allow) *hostmod.Guest {
-	env := hostmod.Env{
-		Upstream: func(name string) (edge.Handler, bool) { return s.target(name, false) },
-		Function: func(name string) (edge.Handler, bool) { return s.target(name, true) },
-		Metrics:  s.guests.meters.Of(role, name),
-		Log:      s.log.With(role, name),
-	}
+	return s.guest(role, name, a, hostmod.Env{Metrics: s.guests.meters.Of(role, name), Log: s.log.With(role, name)})
+}
+
+// quiet returns what one has that is to have no effect: its metrics are its own, and
+// nothing of it is logged.
+func (s *Server) quiet(role, name string, a *config.Allow) *hostmod.Guest {
+	own := hostmod.NewRegistry(hostmod.MeterConfig{})
+	return s.guest(role, name, a, hostmod.Env{Metrics: own.Of(role, name), Log: slog.New(slog.DiscardHandler), Quiet: true})
+}
+
+// quietProxy returns what a guest of proxy-wasm has besides that is to have no effect:
+// data and metrics of its own.
+func quietProxy(p filters.Proxy) filters.Proxy {
+	return filters.Proxy{Root: p.Root, Upstream: p.Upstream, Fetch: p.Fetch, Quiet: true}
+}
+
+func (s *Server) guest(role, name string, a *config.Allow, env hostmod.Env) *hostmod.Guest {
+	env.Upstream = func(name string) (edge.Handler, bool) { return s.target(name, false) }
+	env.Function = func(name string) (edge.Handler, bool) { return s.target(name, true) }
 	if len(a.KV) > 0 {
 		var err error
 		if env.KV, err = s.Keys(); err != nil {

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 
@@ -11,7 +10,6 @@ import (
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/filters"
 	fn "github.com/sluice-edge/sluice/filters/function"
-	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/registry"
 	"github.com/sluice-edge/sluice/filters/trial"
 )
@@ -20,7 +18,8 @@ import (
 const trials = 2
 
 // TryFilter runs one request through a stored version of a filter, as the filter is
-// configured, apart from all traffic: nothing of it is counted, logged or sent, unless t says so.
+// configured, apart from all traffic: nothing of it is counted or logged, and it changes nothing, unless
+// t says so.
 func (s *Server) TryFilter(ctx context.Context, name string, t api.TryRequest) (api.Trial, error) {
 	return s.try(ctx, s.filters, name, t, s.filterNames, func(v registry.Version, binary []byte) (*trial.Guest, error) {
 		c := s.snapshot.Load().file.Filter(name)
@@ -34,8 +33,7 @@ func (s *Server) TryFilter(ctx context.Context, name string, t api.TryRequest) (
 		defer m.Close()
 		cfg := s.filterConfig(c, v.Number)
 		if !t.Effects {
-			cfg.Host = alone(&c.Allow)
-			cfg.Proxy = filters.Proxy{Root: c.Root, Fetch: c.Allow.Fetch}
+			cfg.Host, cfg.Proxy = s.quiet(ofFilter, c.Name, &c.Allow), quietProxy(cfg.Proxy)
 		}
 		return trial.NewFilter(m, cfg, trial.Config{})
 	})
@@ -55,17 +53,10 @@ func (s *Server) TryFunction(ctx context.Context, name string, t api.TryRequest)
 		defer m.Close()
 		cfg := s.functionConfig(c, v.Number, nil)
 		if !t.Effects {
-			cfg.Host = alone(&c.Allow)
+			cfg.Host = s.quiet(ofFunction, c.Name, &c.Allow)
 		}
 		return trial.NewFunction(m, cfg, trial.Config{})
 	})
-}
-
-// alone returns what a module that is tried has of the module "sluice": all that it is
-// allowed, so that it can be run, and nothing behind it. It cannot change any key, and
-// reaches nobody.
-func alone(a *config.Allow) *hostmod.Guest {
-	return hostmod.New(grants(a), hostmod.Env{Log: slog.New(slog.DiscardHandler)})
 }
 
 // try tries the version of a module that t asks for.

@@ -49,7 +49,7 @@ func (c *call) measure(do func(m *Meters, number uint32, n int64) bool) int64 {
 	switch {
 	case !c.guest().grants.Metrics || m == nil:
 		return int64(denied)
-	case !c.served():
+	case !c.served() || c.quiet():
 		return int64(unavailable)
 	case !do(m, c.ptr(0), int64(c.s[1])):
 		return int64(invalid)
@@ -57,7 +57,8 @@ func (c *call) measure(do func(m *Meters, number uint32, n int64) bool) int64 {
 	return 0
 }
 
-// logField is log_field.
+// logField is log_field. It has no effect on others: what is quiet has a record that
+// nobody writes.
 func (c *call) logField() int64 {
 	l := &c.guest().env.Limits
 	name, ok := c.text(0, 64)
@@ -196,7 +197,7 @@ func (c *call) routeChoose() int64 {
 	switch {
 	case !g.grants.Route:
 		return int64(denied)
-	case c.Exchange == nil || c.Passed:
+	case c.Exchange == nil || c.Passed || c.quiet():
 		return int64(unavailable)
 	case !ok || name == "" || !isValue(name):
 		return int64(invalid)
@@ -234,7 +235,7 @@ func (c *call) hintsSend() int64 {
 	switch {
 	case !c.guest().grants.Hints:
 		return int64(denied)
-	case c.Exchange == nil:
+	case c.Exchange == nil || c.quiet():
 		return int64(unavailable)
 	case !fits || c.hints >= l.Hints:
 		return int64(limited)

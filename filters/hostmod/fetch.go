@@ -55,6 +55,8 @@ func (c *call) fetchStart() int64 {
 		return int64(unavailable)
 	case !methodOK || !isToken(method) || method == "CONNECT" || length < -1:
 		return int64(invalid)
+	case c.quiet() && !edge.Safe(method):
+		return int64(unavailable)
 	case !uriOK || !fieldsOK || len(c.fetches) >= l.Fetches || c.open() >= l.OpenFetches:
 		return int64(limited)
 	}

@@ -90,6 +90,9 @@ func (c *call) fail(what string, err error) int64 {
 // served reports whether the guest may have an effect on others than the exchange.
 func (c *call) served() bool { return c.Exchange != nil || c.Root }
 
+// quiet reports whether what the guest does is to have no effect.
+func (c *call) quiet() bool { return c.guest().env.Quiet }
+
 // Host returns the module for an engine.
 func Host() *wasm.Host { return host }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/edge/kv"
 	"github.com/sluice-edge/sluice/filters/wasm"
 	guests "github.com/sluice-edge/sluice/wasm-testdata"
@@ -137,6 +138,56 @@ func TestUnavailable(t *testing.T) {
 	_, err := r.try("client_get", 0, buf, limit)
 	if f, ok := errors.AsType[*wasm.Failure](err); !ok || f.Cause != wasm.Misused || !strings.Contains(err.Error(), "while nobody is served") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What is to have no effect may read, and is told that it cannot change anything.
+func TestQuiet(t *testing.T) {
+	s := store(t, kv.Config{})
+	if _, err := s.Set("a", "k", []byte("7"), 0, kv.Any); err != nil {
+		t.Fatal(err)
+	}
+	var asked []string
+	m := NewRegistry(MeterConfig{}).Of("filter", "f")
+	env := upstream(func(x *edge.Exchange) error {
+		asked = append(asked, x.Request.Method)
+		x.Respond(204, nil, 0)
+		return nil
+	})
+	env.KV, env.Metrics, env.Quiet = s, m, true
+	env.Function = named("fn")
+	r := start(t, all, env)
+	r.x.Record.Arm = "one"
+	r.wantText("7", "kv_get", "a", "k")
+	r.wantText("k\x00", "kv_list", "a", "", "")
+	r.want(-8, "kv_set", "a", "k", "v", 0, -1)
+	r.want(-8, "kv_delete", "a", "k", -1)
+	r.want(-8, "kv_add", "a", "k", 1, 0, buf)
+	r.want(-3, "kv_set", "b", "k", "v", 0, -1) // what is not granted is not, here either
+	if e, err := s.Get("a", "k"); err != nil || string(e.Value) != "7" {
+		t.Errorf("the value is %q, %v", e.Value, err)
+	}
+	r.want(0, "metric_define", 0, "seen_total", "")
+	r.want(-8, "metric_add", 0, 1)
+	r.want(-8, "metric_record", 0, 1)
+	r.want(-8, "route_choose", 2, "two")
+	r.want(-8, "route_choose", 3, "api")
+	r.want(-8, "route_choose", 4, "fn")
+	r.wantText("one", "route_get", 2)
+	r.want(-8, "hints_send", "a\x00b\x00")
+	if r.x.Target != nil || r.x.Request.Fields.Has(ArmField) || len(r.client.informed) != 0 {
+		t.Errorf("target %v, fields %v, hints %q", r.x.Target, r.x.Request.Fields, r.client.informed)
+	}
+	r.want(0, "log_field", "a", "b")
+	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH", "get", "PURGE"} {
+		r.want(-8, "fetch_start", "api", method, "/", "", 0, 0)
+	}
+	for i, method := range []string{"GET", "HEAD", "OPTIONS"} {
+		r.want(int64(i)+1, "fetch_start", "api", method, "/", "", 0, 0)
+		r.want(204, "fetch_status", i+1)
+	}
+	if !slices.Equal(asked, []string{"GET", "HEAD", "OPTIONS"}) {
+		t.Errorf("the upstream was asked %q", asked)
 	}
 }
 

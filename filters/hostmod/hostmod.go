@@ -71,6 +71,11 @@ type Env struct {
 	Metrics  *Meters                                // of the filter or function
 	Log      *slog.Logger                           // default: slog's
 	Limits   Limits
+
+	// Quiet says that nothing that the guest does is to have an effect: it runs beside
+	// the one that serves, or is tried. It may read keys, and fetch by methods that are
+	// safe. Other functions by which it would change something are unavailable.
+	Quiet bool
 }
 
 // Guest is what one filter or function has of the module.

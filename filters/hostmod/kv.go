@@ -44,6 +44,15 @@ func (c *call) key() (*kv.Store, string, string, int64) {
 	return s, name, key, problem
 }
 
+// changing is key for who is about to change it.
+func (c *call) changing() (*kv.Store, string, string, int64) {
+	s, name, key, problem := c.key()
+	if problem == 0 && c.quiet() {
+		problem = int64(unavailable)
+	}
+	return s, name, key, problem
+}
+
 func (c *call) kvGet() int64 {
 	s, name, key, problem := c.key()
 	buf, limit, at := c.ptr(4), c.ptr(5), c.ptr(6)
@@ -76,7 +85,7 @@ func (c *call) ttl(i int) time.Duration {
 }
 
 func (c *call) kvSet() int64 {
-	s, name, key, problem := c.key()
+	s, name, key, problem := c.changing()
 	value := c.bytes(4)
 	ttl, version := c.ttl(6), int64(c.s[7])
 	switch {
@@ -95,7 +104,7 @@ func (c *call) kvSet() int64 {
 }
 
 func (c *call) kvDelete() int64 {
-	s, name, key, problem := c.key()
+	s, name, key, problem := c.changing()
 	version := int64(c.s[4])
 	switch {
 	case problem != 0:
@@ -112,7 +121,7 @@ func (c *call) kvDelete() int64 {
 }
 
 func (c *call) kvAdd() int64 {
-	s, name, key, problem := c.key()
+	s, name, key, problem := c.changing()
 	delta, ttl, at := int64(c.s[4]), c.ttl(5), c.ptr(6)
 	c.in.Read(at, 8)
 	switch {

@@ -51,6 +51,7 @@ type Config struct {
 	Fetch    []string                               // upstreams that it may call
 	Data     *Shared                                // shared data and queues; default: its own
 	Meters   *hostmod.Meters                        // takes its metrics; default: nobody sees them
+	Quiet    bool                                   // it calls upstreams by safe methods only, for it is to have no effect
 	Host     *hostmod.Guest                         // what it has of the module "sluice"; nil: what all have
 
 	LogBytes int              // what it may log in an exchange; default 4 KiB

@@ -54,6 +54,9 @@ func (a *args) httpCall() status {
 	if !compose(&q, head, trailers) {
 		return badArgument
 	}
+	if v.f.cfg.Quiet && !edge.Safe(q.Method) {
+		return internalFailure
+	}
 	d := v.f.cfg.CallTime
 	if ms := a.u32(8); ms > 0 {
 		d = min(d, time.Duration(ms)*time.Millisecond)

@@ -13,7 +13,7 @@ type TryRequest struct {
 	Request  HTTPRequest   `json:"request"`
 	Response *HTTPResponse `json:"response,omitempty"` // what a filter is given as the rest of the proxy's answer; default 200 without content. A function is given none
 	Client   string        `json:"client,omitempty"`   // address; default 127.0.0.1
-	Effects  bool          `json:"effects,omitempty"`  // what the module is allowed has effects: keys are read and written, fetches sent, metrics counted. Otherwise there is no key, no upstream and no metric, as the module is told
+	Effects  bool          `json:"effects,omitempty"`  // what the module is allowed has effects: keys are written, upstreams told something, metrics counted. Otherwise it may read keys, and ask upstreams by GET, HEAD, OPTIONS and TRACE, and what changes something is unavailable to it
 }
 
 // HTTPRequest is a request. Its content is text in body, or any in body_base64, which
