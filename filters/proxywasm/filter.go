@@ -42,7 +42,7 @@ type Config struct {
 	Fields   int64         // bytes of fields that it may set in an exchange; default 64 KiB
 	Pause    time.Duration // how long an exchange waits for a guest that has paused it; default 30 s
 	Tick     time.Duration // shortest period of ticks, which shorter ones become; default 100 ms
-	Calls    int           // requests of its own at once, of an exchange, and of the root context; default 8
+	Calls    int           // requests of its own at once, of an exchange, and of the root context; default 16
 	CallTime time.Duration // longest time of one; default 30 s
 	OnError  wasm.Policy   // default wasm.Deny
 	Shared   bool          // all contexts live in one instance
@@ -80,7 +80,7 @@ func (c *Config) setDefaults() {
 	for _, d := range []struct {
 		field *int
 		value int
-	}{{&c.Calls, 8}, {&c.LogBytes, 4 << 10}, {&c.LogLines, 100}} {
+	}{{&c.Calls, 16}, {&c.LogBytes, 4 << 10}, {&c.LogLines, 100}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}

@@ -28,6 +28,7 @@ type flow struct {
 	denied error  // the guest's failure; guarded by vm.mu
 	lost   bool   // the guest has changed what it was told of
 	raw    bool   // the guest sees no more of it
+	pumped bool   // it is read by another goroutine than the one that serves, as far as we know
 }
 
 var flowCallbacks = [2][2]callback{{onRequestBody, onRequestTrailers}, {onResponseBody, onResponseTrailers}}
@@ -41,6 +42,7 @@ func (b *flow) begin(src edge.Body, length int64, trailers *edge.Fields) (edge.B
 		return src, length, nil
 	}
 	if edge.Bytes(src) == nil {
+		b.pumped = b.d == ofRequest
 		return b, -1, nil
 	}
 	var all []byte
@@ -145,6 +147,9 @@ func (b *flow) step() error {
 		return nil
 	}
 	b.s.v.mu.Lock()
+	if b.s.resumed[b.d] { // by another exchange, since it has paused
+		b.out, b.held = append(b.out, b.held...), nil
+	}
 	b.held = append(b.held, buf[:n]...)
 	size := len(b.held)
 	b.s.v.mu.Unlock()
@@ -168,7 +173,10 @@ func (b *flow) show(size int) error {
 			return &wasm.Failure{Cause: wasm.Oversized, Op: "pause", Err: fmt.Errorf(
 				"content is more than the %d bytes that are held while it pauses", s.f.cfg.Body)}
 		}
-		return nil
+		if resumed, err := b.wait(true); err != nil || !resumed {
+			return err
+		}
+		paused = false
 	}
 	if trailing {
 		paused, err = b.trail()
@@ -177,18 +185,29 @@ func (b *flow) show(size int) error {
 		}
 	}
 	if paused {
-		if err := s.pause(b.d); err != nil {
+		if _, err := b.wait(false); err != nil {
 			return err
 		}
 	}
 	s.v.mu.Lock()
-	b.out, b.held = b.held, nil
+	b.out, b.held = append(b.out, b.held...), nil
 	s.trailers[b.d] = false
 	s.v.mu.Unlock()
 	if b.ended {
 		return io.EOF
 	}
 	return nil
+}
+
+// wait waits until the guest resumes, or, with calls, until it waits for nothing.
+func (b *flow) wait(calls bool) (resumed bool, err error) {
+	if calls && !b.s.asks() {
+		return false, nil
+	}
+	if !b.pumped {
+		b.s.x.Block()
+	}
+	return b.s.pause(b.d, calls)
 }
 
 // trail tells the guest of trailers.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
@@ -23,7 +24,6 @@ const (
 	isEmpty         status = 7
 	casMismatch     status = 8
 	internalFailure status = 10
-	unimplemented   status = 12
 )
 
 // args are the parameters of a host function. What is out of the guest's memory is bad,
@@ -46,8 +46,8 @@ func (a *args) bytes(i int) []byte {
 	return a.v.in.Read(uint32(ptr), uint32(n))
 }
 
-// text returns a copy, likewise.
-func (a *args) text(i int) string { return string(a.bytes(i)) }
+// view returns them as text, likewise.
+func (a *args) view(i int) string { return asText(a.bytes(i)) }
 
 // room makes sure that the results of parameters i and those after it can be written.
 func (a *args) room(i, n int, size uint64) bool {
@@ -97,6 +97,12 @@ func (a *args) give(i int, p []byte) status {
 	return statusOK
 }
 
+// giveScratch gives what was appended to vm.scratch, which is kept for what comes next.
+func (a *args) giveScratch(i int, p []byte) status {
+	a.v.scratch = p
+	return a.give(i, p)
+}
+
 // types returns n parameters or results that are all i32.
 func types(n int) []wasm.ValueType { return slices.Repeat([]wasm.ValueType{wasm.I32}, n) }
 
@@ -142,9 +148,9 @@ var host = &wasm.Host{Name: hostName, Funcs: slices.Concat(
 		// Upstreams speak HTTP/1.1, so a service of gRPC cannot be reached.
 		fn("proxy_grpc_call", 12, (*args).unreachable),
 		fn("proxy_grpc_stream", 9, (*args).unreachable),
-		fn("proxy_grpc_send", 4, func(*args) status { return badArgument }), // there is no such stream
-		fn("proxy_grpc_cancel", 1, func(*args) status { return badArgument }),
-		fn("proxy_grpc_close", 1, func(*args) status { return badArgument }),
+		fn("proxy_grpc_send", 4, func(*args) status { return notFound }), // there is no such stream
+		fn("proxy_grpc_cancel", 1, func(*args) status { return notFound }),
+		fn("proxy_grpc_close", 1, func(*args) status { return notFound }),
 
 		fn("proxy_set_shared_data", 5, (*args).setShared),
 		fn("proxy_get_shared_data", 5, (*args).getShared),
@@ -206,7 +212,7 @@ func (a *args) log() status {
 	case int64(level) >= int64(len(levels)):
 		return badArgument
 	case a.v.f.cfg.Log.Enabled(a.v.in, levels[level]):
-		a.v.say(levels[level], string(text[:min(len(text), a.v.f.cfg.LogBytes+1)]))
+		a.v.say(levels[level], asText(text[:min(len(text), a.v.f.cfg.LogBytes+1)]))
 	}
 	return statusOK
 }
@@ -220,11 +226,15 @@ func (a *args) logLevel() status {
 	return a.put(0, uint32(len(levels)-1))
 }
 
-// resume lets a message go on that the guest has paused.
+// resume lets a message go on that the guest has paused. The root context has none,
+// which is no error in Envoy, and ends guests of the Rust SDK if it is one.
 func (a *args) resume(d uint32) status {
-	s := a.v.serving()
-	if s == nil || d > uint32(ofResponse) {
+	if d > uint32(ofResponse) {
 		return badArgument
+	}
+	s := a.v.serving()
+	if s == nil {
+		return statusOK
 	}
 	s.resumed[d] = true
 	s.signal()
@@ -232,9 +242,12 @@ func (a *args) resume(d uint32) status {
 }
 
 func (a *args) closeStream() status {
-	s := a.v.serving()
-	if s == nil || a.u32(0) > uint32(ofResponse) {
+	if a.u32(0) > uint32(ofResponse) {
 		return badArgument
+	}
+	s := a.v.serving()
+	if s == nil {
+		return statusOK
 	}
 	s.closed = true
 	s.signal()
@@ -252,24 +265,27 @@ func (a *args) localResponse() status {
 		return parseFailure
 	case s == nil || code < 200 || code > 999 || int64(len(body)) > a.v.f.cfg.Body:
 		return badArgument
-	case s.local != nil || s.settled[ofResponse]:
-		// One has been given, or the head of one is on its way.
-		s.closed = s.closed || s.local == nil
-		return badArgument
+	case s.local != nil || s.replied: // the first one counts
+		return statusOK
+	case s.settled[ofResponse]: // the head of one is on its way, and it is broken off
+		s.closed = true
+		return statusOK
 	}
-	kept := list[:0]
-	for _, p := range list {
-		if strings.HasPrefix(p.Name, ":") {
+	l := &s.ours
+	l.status, l.body, l.fields = int(code), append(l.body[:0], body...), l.fields[:0]
+	for list.n > 0 {
+		name, value := list.next()
+		if strings.HasPrefix(name, ":") {
 			continue
 		}
-		if st := s.charge(p.Name, p.Value); st != statusOK {
+		if st := s.charge(name, value); st != statusOK {
 			return st
 		}
-		if !framing(p.Name) {
-			kept = append(kept, p)
+		if !framing(name) {
+			l.fields = append(l.fields, edge.Field{Name: s.keep(name), Value: s.keep(value)})
 		}
 	}
-	s.local = &local{status: int(code), body: append([]byte(nil), body...), fields: kept}
+	s.local = l
 	s.signal()
 	return statusOK
 }
@@ -286,7 +302,7 @@ func (a *args) getStatus() status {
 			text = "the upstream has not answered"
 		}
 	}
-	if st := a.give(1, []byte(text)); st != statusOK {
+	if st := a.giveScratch(1, append(a.v.scratch[:0], text...)); st != statusOK {
 		return st
 	}
 	return a.put(0, code)
@@ -301,28 +317,32 @@ func (a *args) setContext() status {
 	return statusOK
 }
 
-// unreachable is what the specification has for a service that there is none of.
+// unreachable is what Envoy returns for a service that there is none of. Guests of the
+// Rust SDK end if they get anything else.
 func (a *args) unreachable() status {
-	name := a.text(0)
+	name := a.view(0)
 	if a.bad {
 		return invalidMemory
 	}
-	a.v.f.log.Log(slog.LevelWarn, "filter calls a service of gRPC, which cannot be reached yet", "upstream", name)
-	return badArgument
+	a.v.f.log.Log(slog.LevelWarn, "filter calls a service of gRPC, and none can be reached", "upstream", name)
+	return parseFailure
 }
+
+// brief returns a copy of what of a guest's text is logged.
+func brief(name string) string { return strings.Clone(name[:min(len(name), 80)]) }
 
 // foreign is for functions that a host has besides: there are none.
 func (a *args) foreign() status {
-	name := a.text(0)
+	name := a.view(0)
 	if a.bytes(2); a.bad || !a.room(4, 2, 4) {
 		return invalidMemory
 	}
-	a.v.f.log.Log(slog.LevelWarn, "filter calls a foreign function, of which there are none", "function", name)
-	return unimplemented
+	a.v.f.log.Log(slog.LevelWarn, "filter calls a foreign function, of which there are none", "function", brief(name))
+	return notFound
 }
 
 func (a *args) setShared() status {
-	key, value := a.text(0), a.bytes(2)
+	key, value := a.view(0), a.bytes(2)
 	if a.bad {
 		return invalidMemory
 	}
@@ -330,7 +350,7 @@ func (a *args) setShared() status {
 }
 
 func (a *args) getShared() status {
-	key := a.text(0)
+	key := a.view(0)
 	if a.bad || !a.room(2, 3, 4) {
 		return invalidMemory
 	}
@@ -347,7 +367,7 @@ func (a *args) getShared() status {
 }
 
 func (a *args) registerQueue() status {
-	name := a.text(0)
+	name := a.view(0)
 	if a.bad || !a.room(2, 1, 4) {
 		return invalidMemory
 	}
@@ -359,7 +379,7 @@ func (a *args) registerQueue() status {
 }
 
 func (a *args) resolveQueue() status {
-	vm, name := a.text(0), a.text(2)
+	vm, name := a.view(0), a.view(2)
 	if a.bad || !a.room(4, 1, 4) {
 		return invalidMemory
 	}

@@ -50,108 +50,178 @@ func framing(name string) bool { return edge.ConnectionField(name) }
 func (s *stream) requestFields() int  { return s.x.Request.Fields.Len() + 4 }
 func (s *stream) responseFields() int { return s.x.Response.Fields.Len() + 1 }
 
-// find returns the lines of a map: those that fields do not hold, and fields. It returns
-// nil if there is no such map now.
-func (a *args) find(kind uint32) (pseudo []edge.Field, fields *edge.Fields) {
-	v := a.v
+// lines are the lines of a map: some that fields do not hold, and fields.
+type lines struct {
+	special []string     // names of the former; a length that there is none of is left out
+	fields  *edge.Fields // nil: there is no such map now
+	request *edge.Request
+	status  int
+	length  int64
+}
+
+const contentLength = "content-length" // which messages have elsewhere
+
+var (
+	specialOfRequest  = []string{":authority", ":path", ":method", ":scheme", contentLength}
+	specialOfResponse = []string{":status", contentLength}
+)
+
+// lines returns a map.
+func (v *vm) lines(kind uint32) (l lines) {
 	if r := v.answered; r != nil {
 		switch kind {
 		case callHeaders:
-			return []edge.Field{{Name: ":status", Value: strconv.Itoa(r.status)}}, &r.fields
+			return lines{special: specialOfResponse, fields: &r.fields, status: r.status}
 		case callTrailers:
-			return nil, &r.trailers
+			return lines{fields: &r.trailers}
 		}
 	}
 	s := v.serving()
 	if s == nil {
-		return nil, nil
+		return lines{}
 	}
 	q, r := &s.x.Request, &s.x.Response
 	switch {
 	case kind == requestHeaders:
-		pseudo = []edge.Field{{Name: ":authority", Value: q.Authority}, {Name: ":path", Value: pathOf(q)},
-			{Name: ":method", Value: q.Method}, {Name: ":scheme", Value: q.Scheme}}
-		return lengthened(pseudo, q.Length), &q.Fields
+		return lines{special: specialOfRequest, fields: &q.Fields, request: q, length: q.Length}
 	case kind == responseHeaders && s.answered:
-		return lengthened([]edge.Field{{Name: ":status", Value: strconv.Itoa(r.Status)}}, r.Length), &r.Fields
-	case kind == requestTrailers && s.trailers[ofRequest]:
-		return nil, &q.Trailers
-	case kind == responseTrailers && s.trailers[ofResponse]:
-		return nil, &r.Trailers
+		return lines{special: specialOfResponse, fields: &r.Fields, status: r.Status, length: r.Length}
+	case kind == requestTrailers && (s.trailers[ofRequest] || s.ending):
+		return lines{fields: &q.Trailers}
+	case kind == responseTrailers && (s.trailers[ofResponse] || s.ending):
+		return lines{fields: &r.Trailers}
 	}
-	return nil, nil
+	return lines{}
 }
 
-// lengthened adds Content-Length, which messages have elsewhere.
-func lengthened(list []edge.Field, length int64) []edge.Field {
-	if length > 0 {
-		list = append(list, edge.Field{Name: "content-length", Value: strconv.FormatInt(length, 10)})
+// len returns how many lines there are.
+func (l *lines) len() int {
+	if l.fields == nil {
+		return 0
 	}
-	return list
+	n := len(l.special) + l.fields.Len()
+	if l.special != nil && l.length <= 0 {
+		n--
+	}
+	return n
 }
 
-func pathOf(r *edge.Request) string {
-	if r.Query == "" {
-		return r.Path
+// appendSpecial appends the value of a line that fields do not hold, if there is one.
+func (l *lines) appendSpecial(b []byte, name string) ([]byte, bool) {
+	switch name {
+	case ":authority":
+		return append(b, l.request.Authority...), true
+	case ":path":
+		return appendPath(b, l.request), true
+	case ":method":
+		return append(b, l.request.Method...), true
+	case ":scheme":
+		return append(b, l.request.Scheme...), true
+	case ":status":
+		return strconv.AppendInt(b, int64(l.status), 10), true
+	default:
+		return strconv.AppendInt(b, l.length, 10), l.length > 0
 	}
-	return r.Path + "?" + r.Query
+}
+
+// append appends the values of a name, joined as RFC 9110, section 5.3, allows, if there
+// are any.
+func (l *lines) append(b []byte, name string) (value []byte, ok bool) {
+	if l.fields == nil {
+		return b, false
+	}
+	if l.request != nil && edge.EqualFold(name, "host") {
+		name = ":authority"
+	}
+	for _, special := range l.special {
+		if edge.EqualFold(special, name) {
+			if value, ok = l.appendSpecial(b, special); ok {
+				return value, true
+			}
+		}
+	}
+	for i := range l.fields.Len() {
+		f := l.fields.At(i)
+		if !edge.EqualFold(f.Name, name) {
+			continue
+		}
+		if ok {
+			b = append(b, ", "...)
+		}
+		b, ok = append(b, f.Value...), true
+	}
+	return b, ok
+}
+
+// appendPairs appends all lines as a list of pairs.
+func (l *lines) appendPairs(b []byte) []byte {
+	p := newPairs(b, l.len())
+	if l.fields == nil {
+		return p.b
+	}
+	for _, name := range l.special {
+		if name == contentLength && l.length <= 0 {
+			continue
+		}
+		p.b = append(p.b, name...)
+		p.end()
+		p.b, _ = l.appendSpecial(p.b, name)
+		p.end()
+	}
+	for i := range l.fields.Len() {
+		f := l.fields.At(i)
+		p.b = appendLower(p.b, f.Name)
+		p.end()
+		p.b = append(p.b, f.Value...)
+		p.end()
+	}
+	return p.b
+}
+
+// appendLower appends a name in small letters.
+func appendLower(b []byte, name string) []byte {
+	for i := range len(name) {
+		c := name[i]
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		b = append(b, c)
+	}
+	return b
+}
+
+func appendPath(b []byte, r *edge.Request) []byte {
+	b = append(b, r.Path...)
+	if r.Query != "" {
+		b = append(append(b, '?'), r.Query...)
+	}
+	return b
 }
 
 func (a *args) mapSize() status {
-	pseudo, fields := a.find(a.u32(0))
-	if fields == nil {
-		return a.put(1, 0)
-	}
-	return a.put(1, uint32(len(pseudo)+fields.Len()))
+	l := a.v.lines(a.u32(0))
+	return a.put(1, uint32(l.len()))
 }
 
 func (a *args) mapPairs() status {
 	if !a.room(1, 2, 4) {
 		return invalidMemory
 	}
-	pseudo, fields := a.find(a.u32(0))
-	if fields == nil {
-		return a.give(1, appendPairs(nil, nil))
-	}
-	for name, value := range fields.All() {
-		pseudo = append(pseudo, edge.Field{Name: strings.ToLower(name), Value: value})
-	}
-	return a.give(1, appendPairs(nil, pseudo))
+	l := a.v.lines(a.u32(0))
+	return a.giveScratch(1, l.appendPairs(a.v.scratch[:0]))
 }
 
 func (a *args) mapValue() status {
-	name := a.text(1)
+	name := a.view(1)
 	if a.bad || !a.room(3, 2, 4) {
 		return invalidMemory
 	}
-	value, ok := a.lookup(a.u32(0), name)
+	l := a.v.lines(a.u32(0))
+	value, ok := l.append(a.v.scratch[:0], name)
 	if !ok && !a.v.f.exports.old {
 		return notFound
 	}
-	return a.give(3, []byte(value))
-}
-
-// lookup returns the values of a name, joined as RFC 9110, section 5.3, allows.
-func (a *args) lookup(kind uint32, name string) (value string, ok bool) {
-	pseudo, fields := a.find(kind)
-	if fields == nil {
-		return "", false
-	}
-	if kind == requestHeaders && edge.EqualFold(name, "host") {
-		name = ":authority"
-	}
-	for _, p := range pseudo {
-		if edge.EqualFold(p.Name, name) {
-			return p.Value, true
-		}
-	}
-	for v := range fields.Values(name) {
-		if ok {
-			v = value + ", " + v
-		}
-		value, ok = v, true
-	}
-	return value, ok
+	return a.giveScratch(3, value)
 }
 
 // action is a change to a map.
@@ -179,14 +249,14 @@ func (a *args) editable(kind uint32) (s *stream, fields *edge.Fields, ok bool) {
 	if kind == responseHeaders {
 		s.touched = true
 	}
-	_, fields = a.find(kind)
+	fields = a.v.lines(kind).fields
 	return s, fields, fields != nil
 }
 
 func (a *args) edit(do action) status {
-	kind, name, value := a.u32(0), a.text(1), ""
+	kind, name, value := a.u32(0), a.view(1), ""
 	if do != removeField {
-		value = a.text(3)
+		value = a.view(3)
 	}
 	if a.bad {
 		return invalidMemory
@@ -204,7 +274,7 @@ func (a *args) edit(do action) status {
 	return s.change(kind, fields, do, name, value)
 }
 
-// change changes a map.
+// change changes a map. Name and value may alias the guest's memory.
 func (s *stream) change(kind uint32, fields *edge.Fields, do action, name, value string) status {
 	if strings.HasPrefix(name, ":") || kind == requestHeaders && edge.EqualFold(name, "host") {
 		if do == removeField {
@@ -217,9 +287,9 @@ func (s *stream) change(kind uint32, fields *edge.Fields, do action, name, value
 	}
 	switch do {
 	case setField:
-		fields.Set(name, value)
+		fields.Set(s.keep(name), s.keep(value))
 	case addField:
-		fields.Add(name, value)
+		fields.Add(s.keep(name), s.keep(value))
 	case removeField:
 		fields.Del(name)
 	}
@@ -243,13 +313,13 @@ func (s *stream) pseudo(kind uint32, name, value string) status {
 	case kind != requestHeaders:
 		return badArgument
 	case name == ":path" && isPath(value):
-		q.Path, q.Query, _ = strings.Cut(value, "?")
+		q.Path, q.Query, _ = strings.Cut(s.keep(value), "?")
 	case name == ":method" && isToken(value):
-		q.Method = value
+		q.Method = s.keep(value)
 	case (name == ":authority" || edge.EqualFold(name, "host")) && isAuthority(value):
-		q.Authority = value
+		q.Authority = s.keep(value)
 	case name == ":scheme" && (value == "http" || value == "https"):
-		q.Scheme = value
+		q.Scheme = s.keep(value)
 	default:
 		return badArgument
 	}
@@ -272,14 +342,15 @@ func (a *args) setMap() status {
 	if fields == nil {
 		return statusOK
 	}
-	for _, p := range list {
-		if st := s.charge(p.Name, p.Value); st != statusOK {
+	for all := list; all.n > 0; {
+		if st := s.charge(all.next()); st != statusOK {
 			return st
 		}
 	}
 	fields.Reset()
-	for _, p := range list {
-		if st := s.change(kind, fields, addField, p.Name, p.Value); st != statusOK {
+	for list.n > 0 {
+		name, value := list.next()
+		if st := s.change(kind, fields, addField, name, value); st != statusOK {
 			return st
 		}
 	}

@@ -2,62 +2,84 @@ package proxywasm
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
-
-	"github.com/sluice-edge/sluice/edge"
+	"unsafe"
 )
 
 // maxPairs bounds a list of pairs, of which each takes 10 bytes at least.
 const maxPairs = 4096
 
-// appendPairs appends a list of pairs: how many there are, the lengths of each key and
-// value, and each key and value with a NUL behind it.
-func appendPairs(b []byte, list []edge.Field) []byte {
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(list)))
-	for _, p := range list {
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(p.Name)))
-		b = binary.LittleEndian.AppendUint32(b, uint32(len(p.Value)))
-	}
-	for _, p := range list {
-		b = append(append(b, p.Name...), 0)
-		b = append(append(b, p.Value...), 0)
-	}
-	return b
+// pairs writes a list of pairs: how many there are, the lengths of each key and value,
+// and each key and value with a NUL behind it.
+type pairs struct {
+	b     []byte // who has appended a key or value to it calls end
+	sizes int    // where in b the next length belongs
+	from  int    // where in b the next text begins
 }
 
-// parsePairs returns a copy of the pairs of a list, and whether it is one. No bytes at
-// all are an empty list.
-func parsePairs(b []byte) (list []edge.Field, ok bool) {
+// newPairs begins a list of n pairs behind b.
+func newPairs(b []byte, n int) pairs {
+	b = binary.LittleEndian.AppendUint32(b, uint32(n))
+	sizes := len(b)
+	b = slices.Grow(b, 8*n)[:sizes+8*n]
+	return pairs{b, sizes, len(b)}
+}
+
+// end ends a key or value.
+func (p *pairs) end() {
+	binary.LittleEndian.PutUint32(p.b[p.sizes:], uint32(len(p.b)-p.from))
+	p.b = append(p.b, 0)
+	p.sizes, p.from = p.sizes+4, len(p.b)
+}
+
+// pairList is a list of pairs, which is read where it is.
+type pairList struct {
+	n     int // that are left
+	sizes []byte
+	text  string
+}
+
+// parsePairs returns a list, which is valid for as long as b is, and whether it is one.
+// No bytes at all are an empty list.
+func parsePairs(b []byte) (list pairList, ok bool) {
 	if len(b) == 0 {
-		return nil, true
+		return pairList{}, true
 	}
 	if len(b) < 4 {
-		return nil, false
+		return pairList{}, false
 	}
 	n := binary.LittleEndian.Uint32(b)
 	sizes := b[4:]
 	if n > maxPairs || uint64(n)*8 > uint64(len(sizes)) {
-		return nil, false
+		return pairList{}, false
 	}
-	text := string(sizes[8*n:])
-	next := func(size uint32) (s string, ok bool) {
-		if uint64(size) >= uint64(len(text)) || text[size] != 0 {
-			return "", false
+	list = pairList{n: int(n), sizes: sizes[:8*n], text: asText(sizes[8*n:])}
+	at := uint64(0)
+	for i := 0; i < len(list.sizes); i += 4 {
+		at += uint64(binary.LittleEndian.Uint32(list.sizes[i:]))
+		if at >= uint64(len(list.text)) || list.text[at] != 0 {
+			return pairList{}, false
 		}
-		s, text = text[:size], text[size+1:]
-		return s, true
-	}
-	list = make([]edge.Field, 0, n)
-	for i := range n {
-		name, ok := next(binary.LittleEndian.Uint32(sizes[8*i:]))
-		value, ok2 := next(binary.LittleEndian.Uint32(sizes[8*i+4:]))
-		if !ok || !ok2 {
-			return nil, false
-		}
-		list = append(list, edge.Field{Name: name, Value: value})
+		at++
 	}
 	return list, true
 }
+
+// next returns the next pair, of which there is one.
+func (l *pairList) next() (name, value string) {
+	l.n--
+	return l.cut(), l.cut()
+}
+
+func (l *pairList) cut() (s string) {
+	n := binary.LittleEndian.Uint32(l.sizes)
+	s, l.text, l.sizes = l.text[:n], l.text[n+1:], l.sizes[4:]
+	return s
+}
+
+// asText returns b as text, which changes as b does.
+func asText(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // isToken reports whether s is a token (RFC 9110, section 5.6.2).
 func isToken(s string) bool {

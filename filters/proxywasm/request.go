@@ -30,7 +30,7 @@ type request struct {
 
 func (a *args) httpCall() status {
 	v := a.v
-	name, body := a.text(0), a.bytes(4)
+	name, body := a.view(0), a.bytes(4)
 	head, ok := parsePairs(a.bytes(2))
 	trailers, ok2 := parsePairs(a.bytes(6))
 	switch {
@@ -43,11 +43,11 @@ func (a *args) httpCall() status {
 	}
 	upstream, found := v.f.upstream(name)
 	if !found {
-		v.f.log.Log(slog.LevelWarn, "filter calls an upstream that there is none of", "upstream", name)
+		v.f.log.Log(slog.LevelWarn, "filter calls an upstream that there is none of", "upstream", brief(name))
 		return badArgument
 	}
 	r := &request{upstream: upstream, id: v.f.calling.Add(1)}
-	q := edge.Request{Scheme: "http", Proto: "HTTP/1.1", Authority: name, Length: int64(len(body))}
+	q := edge.Request{Scheme: "http", Proto: "HTTP/1.1", Authority: strings.Clone(name), Length: int64(len(body))}
 	if len(body) > 0 {
 		q.Body = edge.Content(append([]byte(nil), body...))
 	}
@@ -73,7 +73,7 @@ func (f *Filter) allowed(name string) bool {
 		return true
 	}
 	f.log.Log(slog.LevelWarn, "filter calls an upstream that it is not allowed to: write its allow line",
-		"upstream", name, "line", fmt.Sprintf("allow: { fetch: [%.80q] }", name))
+		"upstream", brief(name), "line", fmt.Sprintf("allow: { fetch: [%.80q] }", name))
 	return false
 }
 
@@ -84,35 +84,37 @@ func (f *Filter) upstream(name string) (edge.Handler, bool) {
 	return f.cfg.Upstream(name)
 }
 
-// compose makes a request of pairs, and reports whether it can be sent. It needs a
-// method, a path and an authority, as the specification has it.
-func compose(q *edge.Request, head, trailers []edge.Field) bool {
-	if len(trailers) > 0 {
+// compose makes a request of pairs, of which it keeps copies, and reports whether it can
+// be sent. It needs a method, a path and an authority, as the specification has it.
+func compose(q *edge.Request, head, trailers pairList) bool {
+	if trailers.n > 0 {
 		q.Length = -1 // RFC 9112, section 6.5: they need the chunked coding
 		if q.Body == nil {
 			return false
 		}
 	}
-	for _, p := range head {
+	for head.n > 0 {
+		name, value := head.next()
 		switch {
-		case p.Name == ":method" && isToken(p.Value) && p.Value != "CONNECT":
-			q.Method = p.Value
-		case p.Name == ":path" && isPath(p.Value):
-			q.Path, q.Query, _ = strings.Cut(p.Value, "?")
-		case (p.Name == ":authority" || edge.EqualFold(p.Name, "host")) && isAuthority(p.Value):
-			q.Authority = p.Value
-		case p.Name == ":scheme":
-		case !isToken(p.Name) || !isValue(p.Value):
+		case name == ":method" && isToken(value) && value != "CONNECT":
+			q.Method = strings.Clone(value)
+		case name == ":path" && isPath(value):
+			q.Path, q.Query, _ = strings.Cut(strings.Clone(value), "?")
+		case (name == ":authority" || edge.EqualFold(name, "host")) && isAuthority(value):
+			q.Authority = strings.Clone(value)
+		case name == ":scheme":
+		case !isToken(name) || !isValue(value):
 			return false
-		case !framing(p.Name):
-			q.Fields.Add(p.Name, p.Value)
+		case !framing(name):
+			q.Fields.Add(strings.Clone(name), strings.Clone(value))
 		}
 	}
-	for _, p := range trailers {
-		if !isToken(p.Name) || !isValue(p.Value) {
+	for trailers.n > 0 {
+		name, value := trailers.next()
+		if !isToken(name) || !isValue(value) {
 			return false
 		}
-		q.Trailers.Add(p.Name, p.Value)
+		q.Trailers.Add(strings.Clone(name), strings.Clone(value))
 	}
 	return q.Method != "" && q.Path != ""
 }

@@ -34,6 +34,7 @@ type stream struct {
 	settled  [2]bool // the head has been passed on
 	trailers [2]bool // they are there, and the guest is being told of them
 	local    *local
+	replied  bool // by a local response
 	closed   bool // by close_stream
 	touched  bool // the response was changed
 	answered bool // there is a response
@@ -67,7 +68,8 @@ func (f *Filter) Filter(x *edge.Exchange, next edge.Handler) error {
 	x.OnEnd(s)
 
 	before := s.keepRequest()
-	if err := s.request(); err != nil {
+	err := s.request()
+	if err != nil && !errors.Is(err, errOver) {
 		if !s.skips(err, ofRequest) {
 			return s.denial(err, ofRequest)
 		}
@@ -76,11 +78,14 @@ func (f *Filter) Filter(x *edge.Exchange, next edge.Handler) error {
 		return next.Serve(x)
 	}
 	if s.answer() {
-		return nil
+		return s.respond(nil)
+	}
+	if err != nil {
+		return s.denial(err, ofRequest)
 	}
 	failure := next.Serve(x)
 	if s.answer() { // in the midst of the request's content
-		return nil
+		return s.respond(nil)
 	}
 	if err := s.flow[ofRequest].failure(); err != nil {
 		return s.denial(err, ofRequest)
@@ -91,12 +96,18 @@ func (f *Filter) Filter(x *edge.Exchange, next edge.Handler) error {
 	if failure != nil {
 		x.Answer(failure)
 	}
+	return s.respond(failure)
+}
+
+// respond has the guest see the response, which may be that of a failure, or its own,
+// as in Envoy.
+func (s *stream) respond(failure error) error {
 	kept := s.keepResponse()
 	if err := s.response(); err != nil {
 		if !s.skips(err, ofResponse) {
 			return s.denial(err, ofResponse)
 		}
-		kept.restore(x)
+		kept.restore(s.x)
 		s.flow[ofResponse].passOn()
 		return failure
 	}
@@ -172,7 +183,7 @@ func (s *stream) head(d direction, c callback, n int, last bool) error {
 	paused, err := s.tell(d, c, uint64(s.id), uint64(n), end)
 	if err == nil && paused {
 		s.x.Block()
-		err = s.pause(d)
+		_, err = s.pause(d, false)
 	}
 	return err
 }
@@ -209,34 +220,42 @@ func (s *stream) tell(d direction, c callback, params ...uint64) (paused bool, e
 // errOver says that the guest has answered by itself, or has given the exchange up.
 var errOver = errors.New("the filter has ended the exchange")
 
-// pause waits until the guest resumes, telling it of what it waits for.
-func (s *stream) pause(d direction) error {
+// pause waits until the guest resumes, telling it of what it waits for; with calls only
+// for as long as requests of its own are on their way.
+func (s *stream) pause(d direction, calls bool) (resumed bool, err error) {
 	timer := time.NewTimer(s.f.cfg.Pause)
 	defer timer.Stop()
 	ctx := s.x.Context()
 	for {
 		s.v.mu.Lock()
-		err := s.deliver()
+		err = s.deliver()
 		if err == nil && s.v.broken != nil {
 			err = s.v.broken
 		}
 		if err == nil && (s.local != nil || s.closed) {
 			err = errOver
 		}
-		resumed := s.resumed[d]
+		resumed, waits := s.resumed[d], !calls || s.pending > 0
 		s.v.mu.Unlock()
-		if err != nil || resumed {
-			return err
+		if err != nil || resumed || !waits {
+			return resumed, err
 		}
 		select {
 		case <-s.wake[d]:
 		case <-timer.C:
-			return &wasm.Failure{Cause: wasm.TimedOut, Op: "pause", Err: fmt.Errorf(
+			return false, &wasm.Failure{Cause: wasm.TimedOut, Op: "pause", Err: fmt.Errorf(
 				"it has paused the exchange, and not resumed it within %v", s.f.cfg.Pause)}
 		case <-ctx.Done():
-			return &edge.Error{Kind: edge.ClientGone, Op: "filter " + s.f.cfg.Name + ": pause", Err: context.Cause(ctx)}
+			return false, &edge.Error{Kind: edge.ClientGone, Op: "filter " + s.f.cfg.Name + ": pause", Err: context.Cause(ctx)}
 		}
 	}
+}
+
+// asks reports whether requests of the guest's own are on their way.
+func (s *stream) asks() bool {
+	s.v.mu.Lock()
+	defer s.v.mu.Unlock()
+	return s.pending > 0
 }
 
 // signal has those look who wait for the guest.
@@ -257,6 +276,9 @@ func (s *stream) answer() bool {
 	}
 	v.mu.Lock()
 	l := s.local
+	if l != nil {
+		s.local, s.replied = nil, true
+	}
 	v.mu.Unlock()
 	if l == nil {
 		return false
