@@ -258,9 +258,9 @@ static inline int32_t sluice_get_field(uint32_t kind, const char *name, uint32_t
 static inline int sluice_equal(const char *a, uint32_t a_length, const char *b, uint32_t b_length) {
 	if (a_length != b_length)
 		return 0;
-	unsigned char differ = 0;
+	volatile unsigned char differ = 0; // so that the compiler cannot end the loop early
 	for (uint32_t i = 0; i < a_length; i++)
-		differ |= (unsigned char)(a[i] ^ b[i]);
+		differ = (unsigned char)(differ | (a[i] ^ b[i]));
 	return differ == 0;
 }
 

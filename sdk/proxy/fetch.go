@@ -23,6 +23,9 @@ func (f *Fetch) Start() (*Response, error) {
 	if method == "" {
 		method = "GET"
 	}
+	if f.Timeout < 0 {
+		return nil, Timeout
+	}
 	timeout := min(milliseconds(f.Timeout), math.MaxInt32)
 	handle, err := check(fetchStart(f.Upstream, method, f.URI, pairs(f.Fields), f.Length, uint32(timeout)))
 	if err != nil {

@@ -19,7 +19,8 @@ func (ns Namespace) Get(key string) (value []byte, version int64, err error) {
 	return value, version, err
 }
 
-// Set sets a value, for good if ttl is 0, and returns the new version; or [Conflict].
+// Set sets a value, for good if ttl is 0, and returns the new version; or [Conflict]. A
+// negative ttl is [Invalid].
 func (ns Namespace) Set(key string, value []byte, ttl time.Duration, version int64) (int64, error) {
 	return check(kvSet(string(ns), key, value, milliseconds(ttl), version))
 }

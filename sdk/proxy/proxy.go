@@ -114,10 +114,14 @@ func pairs(list []Field) string {
 	return b.String()
 }
 
-// milliseconds is d; 0 has a meaning of its own, so what is shorter than one is one.
+// milliseconds is d; 0 has a meaning of its own, so what is shorter than one is one,
+// and what is over is negative, which the host refuses.
 func milliseconds(d time.Duration) int64 {
-	if d > 0 {
+	switch {
+	case d > 0:
 		return max(d.Milliseconds(), 1)
+	case d < 0:
+		return -1
 	}
 	return 0
 }

@@ -78,14 +78,21 @@ func TestArguments(t *testing.T) {
 	if got, want := pairs([]Field{{"a", "b"}, {"c", ""}}), "a\x00b\x00c\x00\x00"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	for d, want := range map[time.Duration]int64{0: 0, 1: 1, time.Millisecond: 1, time.Second: 1000} {
+	for d, want := range map[time.Duration]int64{0: 0, 1: 1, time.Millisecond: 1, time.Second: 1000, -1: -1, -time.Hour: -1} {
 		if got := milliseconds(d); got != want {
 			t.Errorf("%v: got %d, want %d", d, got, want)
 		}
 	}
 }
 
-// Go, C and Rust have the same functions, which are those that docs/abi.md has.
+// A fetch whose time is over before it begins does not begin.
+func TestFetchTooLate(t *testing.T) {
+	if _, err := (&Fetch{Upstream: "u", URI: "/", Timeout: -1}).Start(); !errors.Is(err, Timeout) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+// All languages have the same functions, which are those that docs/abi.md has.
 func TestFunctions(t *testing.T) {
 	all := os.DirFS("../..")
 	f := func(name, pattern string) []string {
@@ -109,6 +116,8 @@ func TestFunctions(t *testing.T) {
 		"sdk/proxy/guest.go":   `(?m)^//go:wasmimport sluice (\w+)`,
 		"sdk/c/sluice.h":       `(?m)^SLUICE_PROXY\((\w+)\)`,
 		"sdk/rust/src/host.rs": `pub fn ((?:kv|fetch|metric|client|route|hints|secret)_\w+|log_field)\(`,
+
+		"sdk/assemblyscript/assembly/host.ts": `(?m)^@external\("sluice", "(\w+)"\)`,
 	} {
 		if got := f(name, pattern); !slices.Equal(got, want) {
 			t.Errorf("%s: got %q, want %q", name, got, want)

@@ -59,6 +59,88 @@ export declare function get_status_code(): u32;
 @external("http_handler", "set_status_code")
 export declare function set_status_code(code: u32): void;
 
+// @ts-ignore: decorator
+@external("sluice", "kv_get")
+export declare function kv_get(ns: usize, ns_length: u32, key: usize, key_length: u32, buf: usize, limit: u32, version: usize): i32;
+// @ts-ignore: decorator
+@external("sluice", "kv_set")
+export declare function kv_set(ns: usize, ns_length: u32, key: usize, key_length: u32, value: usize, value_length: u32, ttl: i64, version: i64): i64;
+// @ts-ignore: decorator
+@external("sluice", "kv_delete")
+export declare function kv_delete(ns: usize, ns_length: u32, key: usize, key_length: u32, version: i64): i32;
+// @ts-ignore: decorator
+@external("sluice", "kv_add")
+export declare function kv_add(ns: usize, ns_length: u32, key: usize, key_length: u32, delta: i64, ttl: i64, sum: usize): i32;
+// @ts-ignore: decorator
+@external("sluice", "kv_list")
+export declare function kv_list(
+  ns: usize, ns_length: u32, prefix: usize, prefix_length: u32, after: usize, after_length: u32, buf: usize, limit: u32,
+): i64;
+// @ts-ignore: decorator
+@external("sluice", "fetch_start")
+export declare function fetch_start(
+  upstream: usize, upstream_length: u32, method: usize, method_length: u32, uri: usize, uri_length: u32, fields: usize,
+  fields_length: u32, length: i64, timeout: u32,
+): i32;
+// @ts-ignore: decorator
+@external("sluice", "fetch_write")
+export declare function fetch_write(handle: i32, content: usize, length: u32): i32;
+// @ts-ignore: decorator
+@external("sluice", "fetch_finish")
+export declare function fetch_finish(handle: i32): i32;
+// @ts-ignore: decorator
+@external("sluice", "fetch_status")
+export declare function fetch_status(handle: i32): i32;
+// @ts-ignore: decorator
+@external("sluice", "fetch_names")
+export declare function fetch_names(handle: i32, buf: usize, limit: u32): i64;
+// @ts-ignore: decorator
+@external("sluice", "fetch_values")
+export declare function fetch_values(handle: i32, name: usize, name_length: u32, buf: usize, limit: u32): i64;
+// @ts-ignore: decorator
+@external("sluice", "fetch_read")
+export declare function fetch_read(handle: i32, buf: usize, limit: u32): i32;
+// @ts-ignore: decorator
+@external("sluice", "fetch_close")
+export declare function fetch_close(handle: i32): i32;
+// @ts-ignore: decorator
+@external("sluice", "metric_define")
+export declare function metric_define(kind: u32, name: usize, name_length: u32, labels: usize, labels_length: u32): i32;
+// @ts-ignore: decorator
+@external("sluice", "metric_add")
+export declare function metric_add(number: i32, delta: i64): i32;
+// @ts-ignore: decorator
+@external("sluice", "metric_record")
+export declare function metric_record(number: i32, value: i64): i32;
+// @ts-ignore: decorator
+@external("sluice", "log_field")
+export declare function log_field(name: usize, name_length: u32, value: usize, value_length: u32): i32;
+// @ts-ignore: decorator
+@external("sluice", "client_get")
+export declare function client_get(what: u32, buf: usize, limit: u32): i32;
+// @ts-ignore: decorator
+@external("sluice", "route_get")
+export declare function route_get(what: u32, buf: usize, limit: u32): i32;
+// @ts-ignore: decorator
+@external("sluice", "route_choose")
+export declare function route_choose(what: u32, name: usize, name_length: u32): i32;
+// @ts-ignore: decorator
+@external("sluice", "hints_send")
+export declare function hints_send(fields: usize, fields_length: u32): i32;
+// @ts-ignore: decorator
+@external("sluice", "secret_get")
+export declare function secret_get(name: usize, name_length: u32, buf: usize, limit: u32): i32;
+
+// Where the host writes texts; larger if one did not fit.
+export let buf = new ArrayBuffer(2048);
+
+// Reports whether a text of a length fits there. If not it will.
+export function fits(length: u32): bool {
+  if (length <= <u32>buf.byteLength) return true;
+  buf = new ArrayBuffer(length);
+  return false;
+}
+
 // Returns a text as UTF-8.
 export function encode(s: string): ArrayBuffer {
   return String.UTF8.encode(s);

@@ -13,7 +13,8 @@
 //
 //	handle(new Greet());
 //
-// is built by asc with --exportStart _initialize --use abort=sluice/assembly/host/abort.
+// is built by asc with --exportStart _initialize --use abort=sluice/assembly/host/abort
+// --use seed=sluice/assembly/random/seed. The second is for Math.random.
 //
 // Each exchange gets an instance of the module as it was after its initialisation: what a
 // filter keeps in variables lasts for one exchange.
@@ -24,8 +25,11 @@
 
 import * as host from "./host";
 import { Request, Response, config } from "./message";
+import { renew } from "./random";
 
 export { Body, Fields, Request, Response } from "./message";
+
+// ./kv, ./fetch, ./metrics and ./proxy are for what a filter does besides.
 
 /** What a module does. */
 export class Filter {
@@ -132,10 +136,13 @@ export function logs(level: Level): bool {
  */
 export function equal(a: string, b: string): bool {
   if (a.length != b.length) return false;
-  let differ = 0;
-  for (let i = 0; i < a.length; i++) differ |= a.charCodeAt(i) ^ b.charCodeAt(i);
-  return differ == 0;
+  // It is in memory so that the compiler does not see that nothing can change any more.
+  store<i32>(differ, 0);
+  for (let i = 0; i < a.length; i++) store<i32>(differ, load<i32>(differ) | (a.charCodeAt(i) ^ b.charCodeAt(i)));
+  return load<i32>(differ) == 0;
 }
+
+const differ = memory.data(4);
 
 let filter: Filter = new Filter();
 
@@ -156,6 +163,7 @@ export function handle(f: Filter): void {
 
 /** What the host calls for a request: a module exports it. */
 export function handle_request(): u64 {
+  renew();
   const x = new Exchange();
   if (filter.request(x) == Verdict.Stop) return 0;
   let at = held.indexOf(null);

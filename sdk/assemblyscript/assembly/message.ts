@@ -1,4 +1,5 @@
 import * as host from "./host";
+import { buf, fits } from "./host";
 
 const REQUEST: u32 = 0;
 const RESPONSE: u32 = 1;
@@ -8,15 +9,6 @@ const RESPONSE_TRAILERS: u32 = 3;
 // Where a filter and the origin read to which arm of a route's split an exchange belongs,
 // and where a filter chooses it.
 const ARM = "X-Sluice-Arm";
-
-// Where the host writes texts; larger if one did not fit.
-let buf = new ArrayBuffer(2048);
-
-function fits(length: u32): bool {
-  if (length <= <u32>buf.byteLength) return true;
-  buf = new ArrayBuffer(length);
-  return false;
-}
 
 export function config(): ArrayBuffer {
   let n = host.get_config(host.at(buf), buf.byteLength);
@@ -213,16 +205,17 @@ export class Body {
   readAll(): Uint8Array {
     let all = new Uint8Array(8192);
     let length = 0;
-    for (;;) {
-      const n = this.read(all.subarray(length));
-      if (n == 0) return all.slice(0, length);
+    let n = this.read(all);
+    while (n > 0) {
       length += n;
       if (length == all.length) {
         const more = new Uint8Array(2 * length);
         more.set(all);
         all = more;
       }
+      n = this.read(all.subarray(length));
     }
+    return all.slice(0, length);
   }
 
   /** Reads all that is left as a text of UTF-8. */

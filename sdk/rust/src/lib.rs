@@ -204,9 +204,10 @@ pub fn equal(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
-    let mut differ = 0;
-    for i in 0..a.len() {
-        differ |= a[i] ^ b[i];
+    let mut differ = 0u8;
+    for (a, b) in a.iter().zip(b) {
+        // The compiler must not see that nothing can change any more.
+        differ = unsafe { std::ptr::read_volatile(&differ) } | (a ^ b);
     }
     differ == 0
 }

@@ -46,6 +46,22 @@ impl Error {
             code => Error::Other(code as i32),
         }
     }
+
+    /// The number that stands for it: -1 for [`Error::None`] to -9 for [`Error::Gone`].
+    pub fn code(self) -> i32 {
+        match self {
+            Error::None => -1,
+            Error::Conflict => -2,
+            Error::Denied => -3,
+            Error::Invalid => -4,
+            Error::Limit => -5,
+            Error::Failed => -6,
+            Error::Timeout => -7,
+            Error::Unavailable => -8,
+            Error::Gone => -9,
+            Error::Other(code) => code,
+        }
+    }
 }
 
 impl fmt::Display for Error {
