@@ -188,6 +188,45 @@ func TestGoProject(t *testing.T) {
 	}
 }
 
+// A project in Rust is built by the first cargo of the path that has the target, and
+// says what to install if none has.
+func TestRustToolchain(t *testing.T) {
+	dir := project(t, "greet", Filter, Rust)
+	bin, tools := t.TempDir(), t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(bin, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// As rustup has it, before the target is added: the place is known, and empty.
+	write("cargo", "#!/bin/sh\nexit 3\n")
+	write("rustc", "#!/bin/sh\necho "+filepath.Join(bin, "none")+"\n")
+	for _, tool := range []string{"sh", "cat", "cp", "dirname"} {
+		path, err := exec.LookPath(tool)
+		if err != nil {
+			t.Skipf("%s is not installed", tool)
+		}
+		if err := os.Symlink(path, filepath.Join(tools, tool)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{tools, bin + ":" + tools, ":" + bin + "::" + tools} {
+		cmd := exec.Command(filepath.Join(dir, "build.sh"))
+		cmd.Env = []string{"PATH=" + path}
+		out, err := cmd.CombinedOutput()
+		exit, ok := errors.AsType[*exec.ExitError](err)
+		if !ok || exit.ExitCode() != 1 || !strings.Contains(string(out), "\n  rustup target add wasm32-unknown-unknown\n  apt-get install cargo") {
+			t.Errorf("with the path %s: %v\n%s", path, err, out)
+		}
+	}
+	t.Setenv("PATH", bin+":"+toolchain(t, dir, Rust))
+	offline(t, dir, "./build.sh")
+	if _, err := os.Stat(filepath.Join(dir, "greet.wasm")); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRefused(t *testing.T) {
 	f := func(name string, kind Kind, lang Lang, want string) {
 		t.Helper()
