@@ -87,6 +87,46 @@ func TestKeptInstance(t *testing.T) {
 	}
 }
 
+// Contexts that were made of an instance may outlive it, and end on other goroutines.
+func TestContextsOutliveInstance(t *testing.T) {
+	p, use := counter(t, Options{})
+	in := get(t, p)
+	ran := make(chan struct{})
+	stop := context.AfterFunc(in, func() { close(ran) })
+	early, cancel := context.WithCancel(in)
+	use(in)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for range 1000 {
+			ctx, cancel := context.WithCancel(in)
+			cancel()
+			if ctx.Value("none") != nil {
+				t.Error("it has a value")
+			}
+		}
+	}()
+	in.Close()
+	<-ended
+	cancel()
+	if early.Err() != context.Canceled {
+		t.Errorf("the context has ended with %v", early.Err())
+	}
+	late := make(chan struct{})
+	unlate := context.AfterFunc(in, func() { close(late) })
+	if !stop() || !unlate() {
+		t.Error("the instance has been stopped")
+	}
+	context.AfterFunc(in, func() { close(late) })
+	in.Stop()
+	<-late
+	select {
+	case <-ran:
+		t.Error("what was called off has run")
+	default:
+	}
+}
+
 func TestShared(t *testing.T) {
 	p, use := counter(t, Options{Shared: true})
 	for want := range uint64(3) {

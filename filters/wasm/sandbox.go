@@ -19,7 +19,6 @@ type sandbox struct {
 	mod      api.Module
 	memory   *memory.Linear                    // nil without one
 	lengthen func(pages uint32) (uint32, bool) // memory.grow
-	base     context.Context                   // carries the memory's allocator
 	slice    api.MutableGlobal
 	depth    api.MutableGlobal
 	stack    uint64              // what depth begins with
@@ -53,7 +52,7 @@ func (b *sandbox) make() (err error) {
 	}()
 	p := b.pool
 	b.image = p.image.Load()
-	b.base = experimental.WithMemoryAllocator(context.Background(),
+	base := experimental.WithMemoryAllocator(context.Background(),
 		experimental.MemoryAllocatorFunc(func(_, _ uint64) experimental.LinearMemory {
 			if b.memory, refused = b.newMemory(); refused != nil {
 				return noMemory{}
@@ -67,7 +66,7 @@ func (b *sandbox) make() (err error) {
 	} else {
 		config = config.WithStderr(out)
 	}
-	if b.mod, err = p.module.runtime.InstantiateModule(b.base, p.module.compiled, config); err != nil {
+	if b.mod, err = p.module.runtime.InstantiateModule(base, p.module.compiled, config); err != nil {
 		return err
 	}
 	if b.memory != nil {
