@@ -8,12 +8,9 @@ import (
 	"fmt"
 	"io"
 	"math/bits"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -22,12 +19,11 @@ import (
 // A program that does the work of pow-challenge gets through sluice, and so does a
 // browser by itself.
 func TestPow(t *testing.T) {
-	watch(t)
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "<!doctype html><title>shop</title><p>cookies %q", r.Header["Cookie"])
 	}))
 	t.Cleanup(origin.Close)
-	addr := startPow(t, origin.Listener.Addr().String())
+	addr := startExample(t, "pow-challenge", origin.Listener.Addr().String(), map[string]string{"pow.key": "0123456789abcdef0123456789abcdef"})
 
 	get := func(cookie string) (int, []byte) {
 		t.Helper()
@@ -80,39 +76,6 @@ func TestPow(t *testing.T) {
 	if !strings.Contains(string(page), "<title>shop</title>") || !strings.Contains(string(page), "cookies []") {
 		t.Errorf("the browser shows\n%s", page)
 	}
-}
-
-// startPow starts sluice with the example before an origin, and returns its address.
-func startPow(t *testing.T, origin string) string {
-	t.Helper()
-	work := t.TempDir()
-	binary := filepath.Join(work, "sluice")
-	goBuild(t, nil, "-o", binary, "../cmd/sluice")
-	module, err := os.ReadFile(build(t, "pow-challenge")[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	_, port, _ := net.SplitHostPort(addr)
-	for name, data := range map[string]string{
-		"pow-challenge.wasm": string(module),
-		"pow.key":            "0123456789abcdef0123456789abcdef",
-		"addresses":          "127.0.0.1:8080 " + addr + " http://*:8080 http://*:" + port + " 127.0.0.1:3000 " + origin,
-	} {
-		if err := os.WriteFile(filepath.Join(work, name), []byte(data), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := configure("pow-challenge/sluice.yaml", work); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(start(t, binary, work).Close)
-	return addr
 }
 
 // solve returns a nonce for a challenge of n bits.

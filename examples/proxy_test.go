@@ -1,0 +1,47 @@
+package examples
+
+import (
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// startExample starts sluice with the module and sluice.yaml of an example, before an
+// origin for the address 127.0.0.1:3000, and returns its address. Files are what the
+// configuration needs, by their names.
+func startExample(t *testing.T, dir, origin string, files map[string]string) string {
+	t.Helper()
+	watch(t)
+	work := t.TempDir()
+	binary := filepath.Join(work, "sluice")
+	goBuild(t, nil, "-o", binary, "../cmd/sluice")
+	module, err := os.ReadFile(build(t, dir)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = maps.Clone(files)
+	files[dir+".wasm"] = string(module)
+	files["addresses"] = "127.0.0.1:8080 " + addr + " http://*:8080 http://*:" + port + " 127.0.0.1:3000 " + origin
+	for name, data := range files {
+		if err := os.WriteFile(filepath.Join(work, name), []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := configure(filepath.Join(dir, "sluice.yaml"), work); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(start(t, binary, work).Close)
+	return addr
+}
