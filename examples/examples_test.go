@@ -72,10 +72,13 @@ func goBuild(t *testing.T, env []string, args ...string) {
 	}
 }
 
-// build returns an example's modules: the one that its Go package is built into,
-// or those that are kept with it.
+// build returns an example's modules: the one that its Go package or its crate is
+// built into, or those that are kept with it.
 func build(t *testing.T, dir string) []string {
 	t.Helper()
+	if _, err := os.Stat(filepath.Join(dir, "Cargo.toml")); err == nil {
+		return []string{buildRust(t, dir)}
+	}
 	source, err := os.ReadFile(filepath.Join(dir, "main.go"))
 	if errors.Is(err, fs.ErrNotExist) {
 		kept, err := filepath.Glob(filepath.Join(dir, "*.wasm"))
@@ -100,6 +103,29 @@ func build(t *testing.T, dir string) []string {
 	}
 	goBuild(t, []string{"GOOS=wasip1", "GOARCH=wasm"}, args...)
 	return []string{out}
+}
+
+// buildRust builds a crate by its build.sh, with a toolchain that has the target: the
+// first in the path, or Debian's.
+func buildRust(t *testing.T, dir string) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), dir+".wasm")
+	for _, path := range []string{os.Getenv("PATH"), "/usr/bin:" + os.Getenv("PATH")} {
+		env := append(os.Environ(), "PATH="+path, "CARGO_TARGET_DIR="+t.TempDir())
+		find := exec.Command("sh", "-c", `command -v cargo >/dev/null && test -d "$(rustc --print target-libdir --target wasm32-unknown-unknown)"`)
+		find.Env = env
+		if find.Run() != nil {
+			continue
+		}
+		cmd := exec.Command("sh", filepath.Join(dir, "build.sh"), out)
+		cmd.Env = env
+		if text, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", cmd.Args, err, text)
+		}
+		return out
+	}
+	t.Skip("cargo and the library of wasm32-unknown-unknown are not installed (Debian: cargo rustc libstd-rust-dev-wasm32)")
+	return ""
 }
 
 // configure writes sluice.yaml of the directory work: that of the example, with

@@ -1,0 +1,17 @@
+//! Lets requests through that carry a JSON Web Token, and nobody else. See README.md.
+
+mod base64;
+mod curve;
+mod ed25519;
+#[cfg(target_arch = "wasm32")]
+mod filter;
+mod json;
+mod keys;
+mod modular;
+mod p256;
+pub mod policy;
+mod rsa;
+mod sha2;
+#[cfg(test)]
+mod tests;
+pub mod token;
