@@ -78,7 +78,8 @@ func TestCompose(t *testing.T) {
 	} {
 		q := edge.Request{Authority: "api"}
 		got := ""
-		if compose(&q, c.head, nil) {
+		head, _ := parsePairs(listOf(c.head...))
+		if compose(&q, head, pairList{}) {
 			got = q.Method + " " + q.Authority + " " + pathOf(&q)
 		}
 		if got != c.want {

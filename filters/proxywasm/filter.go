@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -106,6 +107,7 @@ type Filter struct {
 	log     *journal.Limiter // of lines about failures
 	exports exports
 	root    root
+	node    string        // the machine's name
 	ids     atomic.Uint32 // of contexts
 	calling atomic.Uint32 // ids of calls
 
@@ -136,6 +138,7 @@ func New(m *wasm.Module, cfg Config) (*Filter, error) {
 		cfg.Journal = journal.New(log, journal.Config{PerSecond: cfg.LogLines})
 	}
 	f := &Filter{cfg: cfg, exports: e, log: journal.NewLimiter(log.With("version", cfg.Version), 1)}
+	f.node, _ = os.Hostname()
 	f.ids.Store(rootID)
 	f.root.init(f)
 	first := f.newVM()

@@ -87,6 +87,8 @@ func (o *origin) Serve(x *edge.Exchange) error {
 	return nil
 }
 
+func pathOf(r *edge.Request) string { return string(appendPath(nil, r)) }
+
 // streamed is content that arrives in pieces.
 type streamed struct {
 	pieces []string

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/edge/bufpool"
@@ -28,6 +29,8 @@ type flow struct {
 	denied error  // the guest's failure; guarded by vm.mu
 	lost   bool   // the guest has changed what it was told of
 	raw    bool   // the guest sees no more of it
+	whole  []byte // all of it, if it was at hand
+	room   []byte // the memory of out
 	pumped bool   // it is read by another goroutine than the one that serves, as far as we know
 }
 
@@ -45,20 +48,20 @@ func (b *flow) begin(src edge.Body, length int64, trailers *edge.Fields) (edge.B
 		b.pumped = b.d == ofRequest
 		return b, -1, nil
 	}
-	var all []byte
+	b.out = b.room
 	for b.err == nil {
-		if b.err = b.step(); len(b.out) > 0 {
-			all, b.out = append(all, b.out...), nil
-		}
+		b.err = b.step()
 	}
+	b.room = b.out[:0]
 	if b.err != io.EOF {
 		return src, length, b.err
 	}
 	src.Close()
-	if len(all) == 0 {
+	if len(b.out) == 0 {
 		return nil, 0, nil
 	}
-	return edge.Content(all), int64(len(all)), nil
+	b.whole = b.out
+	return b, int64(len(b.whole)), nil
 }
 
 // Read implements [edge.Body].
@@ -67,10 +70,12 @@ func (b *flow) Read(p []byte) (int, error) {
 		if b.err != nil {
 			return 0, b.err
 		}
+		b.out = b.room
 		b.err = b.step()
 		if b.err != nil && b.err != io.EOF {
 			b.err = b.fail(b.err)
 		}
+		b.room = b.out[:0]
 	}
 	n := copy(p, b.out)
 	b.out = b.out[n:]
@@ -148,7 +153,7 @@ func (b *flow) step() error {
 	}
 	b.s.v.mu.Lock()
 	if b.s.resumed[b.d] { // by another exchange, since it has paused
-		b.out, b.held = append(b.out, b.held...), nil
+		b.release()
 	}
 	b.held = append(b.held, buf[:n]...)
 	size := len(b.held)
@@ -190,13 +195,22 @@ func (b *flow) show(size int) error {
 		}
 	}
 	s.v.mu.Lock()
-	b.out, b.held = append(b.out, b.held...), nil
+	b.release()
 	s.trailers[b.d] = false
 	s.v.mu.Unlock()
 	if b.ended {
 		return io.EOF
 	}
 	return nil
+}
+
+// release lets go what is held. v.mu is held.
+func (b *flow) release() {
+	if len(b.out) == 0 {
+		b.out, b.held = b.held, b.out
+		return
+	}
+	b.out, b.held = append(b.out, b.held...), b.held[:0]
 }
 
 // wait waits until the guest resumes, or, with calls, until it waits for nothing.
@@ -219,6 +233,9 @@ func (b *flow) trail() (paused bool, err error) {
 	return s.tell(b.d, flowCallbacks[b.d][1], uint64(s.id), uint64(b.trailers.Len()))
 }
 
+// Bytes returns all of the content if it was at hand: see [edge.Bytes].
+func (b *flow) Bytes() []byte { return b.whole }
+
 // Close implements [edge.Body].
 func (b *flow) Close() error { return b.src.Close() }
 
@@ -229,9 +246,7 @@ func (b *flow) set(start, size uint32, p []byte) error {
 	if int64(len(b.held))-int64(to-from)+int64(len(p)) > max(b.s.f.cfg.Body, int64(len(b.held))) {
 		return errors.New("more content than may be held")
 	}
-	changed := make([]byte, 0, len(b.held)-int(to-from)+len(p))
-	changed = append(append(append(changed, b.held[:from]...), p...), b.held[to:]...)
-	b.held, b.lost = changed, true
+	b.held, b.lost = slices.Replace(b.held, int(from), int(to), p...), true
 	if b.d == ofResponse {
 		b.s.touched = true
 	}

@@ -102,6 +102,7 @@ func compose(q *edge.Request, head, trailers pairList) bool {
 			q.Path, q.Query, _ = strings.Cut(strings.Clone(value), "?")
 		case (name == ":authority" || edge.EqualFold(name, "host")) && isAuthority(value):
 			q.Authority = strings.Clone(value)
+		case name == ":authority" && value == "": // the upstream's name
 		case name == ":scheme":
 		case !isToken(name) || !isValue(value):
 			return false

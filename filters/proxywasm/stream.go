@@ -40,40 +40,32 @@ type stream struct {
 	answered bool // there is a response
 	fields   int64
 	logged   int
-	own      map[string][]byte // properties
+	ending   bool         // the exchange is over
+	own      []edge.Field // properties
 
 	requests sync.WaitGroup // of its own
 	pending  int            // of these, not told to the guest yet
 	done     []*request     // to be told
 	ctx      context.Context
 	cancel   context.CancelFunc // of requests of its own; nil: there are none
-}
 
-// local is a response of the guest's own.
-type local struct {
-	status int
-	body   []byte
-	fields []edge.Field
+	before, kept original // the messages' heads, for the policy Skip
+	ours         local    // what local points to
+	alone        *vm      // what v points to, unless all contexts live in one
+	waits        func() context.Context
 }
 
 // Filter implements [edge.Filter].
 func (f *Filter) Filter(x *edge.Exchange, next edge.Handler) error {
 	f.calls.Add(1)
-	s := &stream{f: f, x: x, run: len(x.Record.Filters)}
-	for d := range s.wake {
-		s.wake[d] = make(chan struct{}, 1)
-		s.flow[d] = flow{s: s, d: direction(d)}
-	}
-	x.Record.Filters = append(x.Record.Filters, edge.FilterRun{Name: f.cfg.Name, Version: f.cfg.Version})
-	x.OnEnd(s)
-
-	before := s.keepRequest()
+	s := f.begin(x)
+	s.keepRequest()
 	err := s.request()
 	if err != nil && !errors.Is(err, errOver) {
 		if !s.skips(err, ofRequest) {
 			return s.denial(err, ofRequest)
 		}
-		before.restore(x)
+		s.before.restore(x)
 		s.flow[ofRequest].passOn()
 		return next.Serve(x)
 	}
@@ -102,12 +94,12 @@ func (f *Filter) Filter(x *edge.Exchange, next edge.Handler) error {
 // respond has the guest see the response, which may be that of a failure, or its own,
 // as in Envoy.
 func (s *stream) respond(failure error) error {
-	kept := s.keepResponse()
+	s.keepResponse()
 	if err := s.response(); err != nil {
 		if !s.skips(err, ofResponse) {
 			return s.denial(err, ofResponse)
 		}
-		kept.restore(s.x)
+		s.kept.restore(s.x)
 		s.flow[ofResponse].passOn()
 		return failure
 	}
@@ -138,7 +130,7 @@ func (s *stream) request() error {
 	}
 	v.mu.Lock()
 	s.v = v
-	v.streams[s.id] = s
+	v.add(s)
 	_, err = v.enter(s, onContextCreate, uint64(s.id), rootID)
 	v.mu.Unlock()
 	if err != nil {
@@ -289,7 +281,7 @@ func (s *stream) answer() bool {
 	case l.status == 204 || l.status == 304:
 		length = 0 // RFC 9110, sections 15.3.5 and 15.4.5
 	case length > 0 && s.x.Request.Method != "HEAD":
-		body = edge.Content(l.body)
+		body = l
 	}
 	s.x.Respond(l.status, body, length)
 	for _, p := range l.fields {
@@ -361,6 +353,12 @@ func (s *stream) denial(err error, d direction) error {
 
 // End implements [edge.Ender]: it ends the context.
 func (s *stream) End(*edge.Exchange) {
+	s.end()
+	s.empty()
+	idle.Put(s)
+}
+
+func (s *stream) end() {
 	v := s.v
 	if v == nil {
 		return
@@ -370,6 +368,7 @@ func (s *stream) End(*edge.Exchange) {
 		s.requests.Wait()
 	}
 	v.mu.Lock()
+	s.ending = true
 	for _, c := range [...]callback{onDone, onLog, onDelete} {
 		if v.broken != nil {
 			break
@@ -383,67 +382,10 @@ func (s *stream) End(*edge.Exchange) {
 		v.flush()
 		v.current = nil
 	}
-	delete(v.streams, s.id)
-	for _, other := range v.streams {
-		if v.broken != nil {
-			other.signal()
-		}
-	}
+	v.remove(s)
 	r := &s.x.Record.Filters[s.run]
 	r.Took += s.took
 	r.Failed = r.Failed || v.broken != nil && !isClosed(v.broken)
 	v.mu.Unlock()
 	s.f.leave(v)
-}
-
-// original is a message's head before the guest changed it.
-type original struct {
-	request bool
-	kept    bool
-	method  string
-	scheme  string
-	host    string
-	path    string
-	query   string
-	status  int
-	length  int64
-	fields  edge.Fields
-	target  edge.Handler
-	tunnel  func(edge.Stream) error
-}
-
-// keepRequest keeps the request's head, if it may be restored.
-func (s *stream) keepRequest() (o original) {
-	if s.f.cfg.OnError == wasm.Skip {
-		r := &s.x.Request
-		o = original{request: true, kept: true, method: r.Method, scheme: r.Scheme, host: r.Authority, path: r.Path, query: r.Query,
-			length: r.Length, target: s.x.Target}
-		o.fields.CopyFrom(&r.Fields)
-		s.flow[ofRequest].src, s.flow[ofRequest].trailers = r.Body, &r.Trailers
-	}
-	return o
-}
-
-// keepResponse keeps the response's head, likewise.
-func (s *stream) keepResponse() (o original) {
-	if s.f.cfg.OnError == wasm.Skip {
-		r := &s.x.Response
-		o = original{kept: true, status: r.Status, length: r.Length, tunnel: r.Tunnel}
-		o.fields.CopyFrom(&r.Fields)
-		s.flow[ofResponse].src, s.flow[ofResponse].trailers = r.Body, &r.Trailers
-	}
-	return o
-}
-
-func (o *original) restore(x *edge.Exchange) {
-	if o.request {
-		r := &x.Request
-		r.Method, r.Scheme, r.Authority, r.Path, r.Query, r.Length = o.method, o.scheme, o.host, o.path, o.query, o.length
-		r.Fields.CopyFrom(&o.fields)
-		x.Target = o.target
-		return
-	}
-	r := &x.Response
-	r.Status, r.Length, r.Tunnel = o.status, o.length, o.tunnel
-	r.Fields.CopyFrom(&o.fields)
 }

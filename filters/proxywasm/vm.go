@@ -22,11 +22,14 @@ type vm struct {
 
 	mu       sync.Mutex // held while the guest runs; guards the following fields
 	in       *wasm.Instance
-	streams  map[uint32]*stream
-	current  *stream  // whose context is in effect; nil: the root's
-	answered *request // whose response the guest is being told of
-	broken   error    // why it does not run any more
+	streams  map[uint32]*stream // nil if there is one at most
+	only     *stream            // that one
+	current  *stream            // whose context is in effect; nil: the root's
+	home     *stream            // whose exchange's own goroutine runs; nil: nobody's
+	answered *request           // whose response the guest is being told of
+	broken   error              // why it does not run any more
 	args     args
+	scratch  []byte // what is given to the guest
 	stack    [5]uint64
 	inner    [1]uint64
 
@@ -37,10 +40,22 @@ type vm struct {
 }
 
 func (f *Filter) newVM() *vm {
-	v := &vm{f: f, streams: make(map[uint32]*stream), preparing: true}
-	v.args.v = v
-	v.use = hostmod.Use{Guest: f.cfg.Host}
+	v := &vm{preparing: true}
+	v.begin(f)
+	if f.cfg.Shared {
+		v.streams = make(map[uint32]*stream)
+	}
 	return v
+}
+
+func (v *vm) begin(f *Filter) {
+	v.f, v.args.v = f, v
+	v.use.Guest = f.cfg.Host
+}
+
+// empty makes v as good as new, with its memory.
+func (v *vm) empty() {
+	*v = vm{scratch: emptied(v.scratch), line: emptied(v.line)}
 }
 
 // prepare makes and configures the root context.
@@ -86,12 +101,15 @@ func (v *vm) enter(s *stream, c callback, params ...uint64) (result uint64, err 
 	clear(v.stack[:])
 	copy(v.stack[:], params)
 	v.serve(s)
+	if c == onContextCreate || c == onRequestHeaders || c == onResponseHeaders {
+		v.home = s
+	}
 	took := v.in.Took()
 	err = v.in.Call(callbackTypes[c].name, v.stack[:])
 	if s != nil {
 		s.took += v.in.Took() - took
 	}
-	v.current = nil
+	v.current, v.home = nil, nil
 	if err != nil {
 		v.broken = err
 		return 0, err
@@ -110,9 +128,9 @@ func (v *vm) serve(s *stream) {
 // join returns what an exchange's context is to live in.
 func (f *Filter) join(s *stream) (*vm, error) {
 	if !f.cfg.Shared {
-		v := f.newVM()
-		v.preparing = false
-		in, err := f.pool.Get(v, s.wait)
+		v := s.alone
+		v.begin(f)
+		in, err := f.pool.Get(v, s.waits)
 		if err != nil {
 			return nil, err
 		}
@@ -182,17 +200,40 @@ func (v *vm) find(id uint32) (s *stream, ok bool) {
 	if id == rootID {
 		return nil, true
 	}
+	if s = v.only; s != nil {
+		return s, s.id == id
+	}
 	s, ok = v.streams[id]
 	return s, ok
+}
+
+// add has a context live here. v.mu is held.
+func (v *vm) add(s *stream) {
+	if v.streams == nil {
+		v.only = s
+		return
+	}
+	v.streams[s.id] = s
+}
+
+// remove is the end of a context. The others are woken if there is nothing to wait for.
+// v.mu is held.
+func (v *vm) remove(s *stream) {
+	v.only = nil
+	delete(v.streams, s.id)
+	if v.broken == nil {
+		return
+	}
+	for _, other := range v.streams {
+		other.signal()
+	}
 }
 
 // serving returns the context that a function is about: the one in effect, or else the
 // only one that there is.
 func (v *vm) serving() *stream {
 	if v.current == nil && !v.leads {
-		for _, s := range v.streams {
-			return s
-		}
+		return v.only
 	}
 	return v.current
 }
@@ -261,7 +302,7 @@ func (v *vm) print(p []byte) {
 
 // flush logs the last line that has no end.
 func (v *vm) flush() {
-	v.say(slog.LevelInfo, string(v.line))
+	v.say(slog.LevelInfo, asText(v.line))
 	v.line = v.line[:0]
 }
 
