@@ -27,6 +27,10 @@ type Exchange struct {
 	Limits   Limits
 	Record   Record
 
+	// Arms are the names of the arms of the route's split, of which a filter may choose
+	// one; nil without a split.
+	Arms []string
+
 	// Target, if a filter has set it, is what answers instead of the upstream or
 	// function that the route has.
 	Target Handler
@@ -197,7 +201,7 @@ func (x *Exchange) End() {
 	req, res := &x.Request, &x.Response
 	*req = Request{Fields: req.Fields.emptied(), Trailers: req.Trailers.emptied()}
 	*res = Response{Fields: res.Fields.emptied(), Trailers: res.Trailers.emptied()}
-	x.Limits, x.Target = Limits{}, nil
+	x.Limits, x.Arms, x.Target = Limits{}, nil, nil
 	x.failure = content{}
 	Poison(x.arena)
 	x.arena = x.arena[:0]

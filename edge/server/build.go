@@ -235,6 +235,7 @@ func (b *builder) route(st *site, c *config.Route) *Route {
 		r.split = b.split(st, c)
 		for _, a := range c.Split.Arms {
 			r.arms = append(r.arms, b.arm(a.Name, a.Target, a.Place))
+			r.armNames = append(r.armNames, a.Name)
 		}
 	default:
 		r.arms = []arm{b.arm("", c.To, c.Place)}

@@ -246,6 +246,15 @@ func (w *walk) filters(r *Route) error {
 	if len(r.filters) > 0 {
 		w.note("filters are not run here: one may answer, change the request so that it becomes another route's, or choose another arm")
 	}
+	var routing []string
+	for _, f := range r.filters {
+		if f.config.Allow.Route {
+			routing = append(routing, f.name)
+		}
+	}
+	if len(routing) > 0 {
+		w.note("allow: { route: yes } lets %s have another upstream or function answer, past the cache", strings.Join(routing, " and "))
+	}
 	for _, f := range r.filters {
 		run := api.FilterRun{Name: f.name, State: api.FilterLive, Pinned: f.pin != 0, OnError: "deny"}
 		run.Version, run.Shadow, run.Why = f.live.peek(w.x)

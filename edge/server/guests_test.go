@@ -102,6 +102,10 @@ func TestGuests(t *testing.T) {
 	ask("/cached?u", "X-Chosen", "0", "other")
 	ask("/cached?u", "Cache-Status", "", "other")
 	ask("/cached", "X-Chosen", "0", "app")
+	e, err := p.Explain(asking("GET " + addr + "/"))
+	if notes := strings.Join(e.Notes, "\n"); err != nil || !strings.Contains(notes, "allow: { route: yes } lets f have another upstream or function answer") {
+		t.Errorf("explain notes %s, %v", notes, err)
+	}
 	if t.Failed() {
 		t.Logf("the log is\n%s", p.log)
 	}

@@ -6,11 +6,12 @@ import (
 	"unsafe"
 
 	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/filters/hostmod"
 )
 
 // armField tells filters and origins which arm of the route's split x belongs to,
 // and is how a filter chooses one.
-const armField = "X-Sluice-Arm"
+const armField = hostmod.ArmField
 
 // identify says who asks, in the fields that origins look at. Whatever the
 // client said of itself there is replaced, since any client can say anything,

@@ -77,9 +77,10 @@ type Route struct {
 	filters  []*filter
 	compress *compress.Stage
 	cache    *cache.Stage
-	toward   *toward // what is changed on the way to the arm
-	arms     []arm   // one, without a name, if there is no split
-	response *edits  // of the fields of the answer, whatever it is
+	toward   *toward  // what is changed on the way to the arm
+	arms     []arm    // one, without a name, if there is no split
+	armNames []string // of the split's; nil without one
+	response *edits   // of the fields of the answer, whatever it is
 
 	stages edge.Handler // compression and filters, before (*behind)(route)
 }
@@ -173,6 +174,7 @@ func (r *Route) adopt(x *edge.Exchange) error {
 
 // assigned calls next with an arm of the split chosen, if there is a split.
 func (r *Route) assigned(x *edge.Exchange, next edge.Handler) error {
+	x.Arms = r.armNames
 	if r.split == nil {
 		return next.Serve(x)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/sluice-edge/sluice/edge"
@@ -205,9 +206,10 @@ func (c *call) routeChoose() int64 {
 	var find func(string) (edge.Handler, bool)
 	switch c.ptr(0) {
 	case theArm:
-		if c.Exchange.Record.Arm == "" {
+		if !slices.Contains(c.Exchange.Arms, name) {
 			return int64(none)
 		}
+		c.Exchange.Target = nil // the last choice counts
 		c.Exchange.Request.Fields.Set(ArmField, name)
 		return 0
 	case theUpstream:

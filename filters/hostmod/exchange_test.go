@@ -75,11 +75,13 @@ func TestRoute(t *testing.T) {
 	r.wantText(none, "route_get", 2)
 	r.want(-1, "route_choose", 2, "b") // there is no split
 	rec.Arm, rec.Upstream, rec.Function.Name = "a", "up", "fn"
+	r.x.Arms = []string{"a", "b"}
 	r.wantText("a", "route_get", 2)
 	r.wantText("up", "route_get", 3)
 	r.wantText("fn", "route_get", 4)
 	r.wantText(invalid, "route_get", 5)
 
+	r.want(-1, "route_choose", 2, "c")
 	r.want(0, "route_choose", 2, "b")
 	if got := r.x.Request.Fields.Get(ArmField); got != "b" {
 		t.Errorf("the arm is %q", got)
@@ -98,6 +100,10 @@ func TestRoute(t *testing.T) {
 	r.want(-1, "route_choose", 4, "u")
 	r.want(0, "route_choose", 4, "f")
 	chosen("f") // the last counts
+	r.want(-1, "route_choose", 2, "c")
+	chosen("f")
+	r.want(0, "route_choose", 2, "a")
+	chosen("")
 	r.want(-4, "route_choose", 1, "u")
 	r.want(-4, "route_choose", 3, "")
 	r.want(-4, "route_choose", 2, "a\r\nb: c")

@@ -157,7 +157,7 @@ func TestQuiet(t *testing.T) {
 	env.KV, env.Metrics, env.Quiet = s, m, true
 	env.Function = named("fn")
 	r := start(t, all, env)
-	r.x.Record.Arm = "one"
+	r.x.Record.Arm, r.x.Arms = "one", []string{"one", "two"}
 	r.wantText("7", "kv_get", "a", "k")
 	r.wantText("k\x00", "kv_list", "a", "", "")
 	r.want(-8, "kv_set", "a", "k", "v", 0, -1)
