@@ -64,6 +64,12 @@ func follow(t *testing.T, page, bin string) {
 	if strings.Contains(page, "clang") && strings.Contains(page, "--lang c\n") {
 		needed = append(needed, "clang", "wasm-ld")
 	}
+	if strings.Contains(page, "clang --target=wasm32-wasi") {
+		needed = append(needed, "clang", "wasm-ld")
+		if _, err := os.Stat("/usr/lib/wasm32-wasi/libc.a"); err != nil {
+			t.Skip("needs wasi-libc")
+		}
+	}
 	for _, tool := range needed {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skip("needs " + tool)
@@ -73,6 +79,14 @@ func follow(t *testing.T, page, bin string) {
 		bin = "" // it makes its own
 	}
 	r := newReader(t, bin)
+	switch {
+	case strings.Contains(page, "--lang rust\n"):
+		r.rust("wasm32-unknown-unknown")
+	case strings.Contains(page, "rustc "):
+		r.rust("wasm32-wasi", "wasm32-wasip1")
+	case strings.Contains(page, "--lang as\n"):
+		r.npm()
+	}
 	for _, b := range regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$").FindAllStringSubmatch(page, -1) {
 		switch kind, text := b[1], b[2]; kind {
 		case "sh":
@@ -97,6 +111,7 @@ func follow(t *testing.T, page, bin string) {
 type reader struct {
 	t       *testing.T
 	dir     string // where the second terminal is
+	bin     string // where sluice is
 	env     []string
 	ports   func(string) string // the page's, made free ones
 	back    func(string) string // and the other way
@@ -138,6 +153,7 @@ func newReader(t *testing.T, bin string) *reader {
 			}
 		}
 	}
+	r.bin = bin
 	r.env = append(os.Environ(), "HOME="+home, "XDG_STATE_HOME="+filepath.Join(home, "state"), "GOBIN="+bin,
 		"PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"), "TMPDIR="+home, "SOURCE="+root,
 		"SLUICE_ADMIN="+r.ports("127.0.0.1:2024"), "GOFLAGS=-buildvcs=false", "LC_ALL=C", "NO_COLOR=1",
@@ -148,6 +164,37 @@ func newReader(t *testing.T, bin string) *reader {
 	}
 	t.Cleanup(r.stop)
 	return r
+}
+
+// rust puts a toolchain into the path that has one of some targets.
+func (r *reader) rust(targets ...string) {
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		for _, target := range targets {
+			cmd := exec.Command(filepath.Join(dir, "rustc"), "--print", "target-libdir", "--target", target)
+			cmd.Env = r.env // rustup's has nothing in a home that is new
+			lib, err := cmd.Output()
+			if err != nil {
+				continue
+			}
+			if _, err := os.Stat(strings.TrimSpace(string(lib))); err == nil {
+				r.env = append(r.env, "PATH="+r.bin+string(os.PathListSeparator)+dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+				return
+			}
+		}
+	}
+	r.t.Skip("needs a rustc with " + strings.Join(targets, " or "))
+}
+
+// npm lets the reader have the packages that npm ci has fetched for sdk/assemblyscript.
+func (r *reader) npm() {
+	if _, err := os.Stat("../../sdk/assemblyscript/node_modules/assemblyscript"); err != nil {
+		r.t.Skip("npm ci was not run in sdk/assemblyscript")
+	}
+	cache, err := exec.Command("npm", "config", "get", "cache").Output()
+	if err != nil {
+		r.t.Skip("needs npm")
+	}
+	r.env = append(r.env, "npm_config_cache="+strings.TrimSpace(string(cache)), "npm_config_prefer_offline=true", "npm_config_update_notifier=false")
 }
 
 // freeOf returns an address that was free a moment ago, or that of an application.
