@@ -97,7 +97,7 @@ func (r *root) start(q *request, head edge.Request, d time.Duration) status {
 	var none edge.Exchange
 	none.Client = new(edge.Client)
 	q.x = none.Fork(q.ctx)
-	q.x.Request = head
+	q.x.Send(head)
 	r.jobs.Go(func() {
 		q.run(r.f.cfg.Body)
 		r.mu.Lock()
@@ -126,6 +126,7 @@ func (r *root) serve() {
 		r.mu.Lock()
 		ready, done, period := r.ready, r.done, r.period
 		again := r.changed || tick
+		tick = tick && !r.changed // else it is one of the period that was
 		r.ready, r.done, r.changed = nil, nil, false
 		r.pending -= len(done)
 		r.mu.Unlock()
