@@ -1,6 +1,8 @@
 package deploy
 
 import (
+	"bytes"
+	"errors"
 	"hash/maphash"
 	"io"
 	"strings"
@@ -32,6 +34,8 @@ type shadowed struct {
 	origin  content
 	failure error // instead
 
+	missed bool // the version in shadow has asked for content that was not read
+
 	live outcome
 }
 
@@ -45,6 +49,7 @@ func (c *shadowed) Serve(x *edge.Exchange) error {
 	r := &x.Response
 	c.status, c.size, c.tunnel = r.Status, r.Length, r.Tunnel != nil
 	c.fields = r.Fields.Clone()
+	c.origin.full = c.size
 	r.Body = c.origin.of(r.Body)
 	return nil
 }
@@ -71,7 +76,7 @@ func (c *shadowed) End(x *edge.Exchange) {
 		why = upgrade
 	case c.request.over || c.origin.over:
 		why = large
-	case run == nil || !c.request.whole(), c.live.on && c.failure == nil && !c.origin.whole():
+	case run == nil: // the version that serves did not begin
 		why = incomplete
 	default:
 		c.took = run.Took
@@ -133,6 +138,7 @@ func targetOf(r *edge.Request) string {
 type content struct {
 	most int64 // bytes that are looked at
 	keep bool  // they are kept
+	full int64 // bytes that there are; 0: not known. Who reads so many need not ask for the end
 
 	body  edge.Body
 	some  bool
@@ -188,8 +194,39 @@ func (c *content) Read(p []byte) (int, error) {
 // Close implements edge.Body.
 func (c *content) Close() error { return c.body.Close() }
 
+// again returns the body once more, as far as it was read. Who reads it to its end, and
+// it had more, has missed something.
+func (c *content) again(missed *bool) edge.Body {
+	if c.whole() {
+		return edge.Content(c.bytes)
+	}
+	return &unread{*bytes.NewReader(c.bytes), missed}
+}
+
+// unread is a body of which only the beginning is known.
+type unread struct {
+	rest   bytes.Reader
+	missed *bool
+}
+
+var errUnread = errors.New("the version that served has not read the rest")
+
+// Read implements edge.Body.
+func (u *unread) Read(p []byte) (int, error) {
+	n, err := u.rest.Read(p)
+	if err == io.EOF {
+		*u.missed, err = true, errUnread
+	}
+	return n, err
+}
+
+// Close implements edge.Body.
+func (u *unread) Close() error { return nil }
+
 // whole reports whether all that there is has been seen.
-func (c *content) whole() bool { return !c.some || c.ended && !c.over }
+func (c *content) whole() bool {
+	return !c.some || !c.over && (c.ended || c.full > 0 && c.n >= c.full)
+}
 
 // differs reports whether two contents are certainly not the same.
 func (c *content) differs(o *content) bool {

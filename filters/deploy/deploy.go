@@ -35,6 +35,10 @@ type Config struct {
 	// it has seen: once, by the goroutine of an exchange, which must not wait. It may be
 	// nil if the guard has no bounds.
 	Breached func(reason string)
+
+	// Retreated says that a guard has found the newer version wanting before: the older
+	// one serves alone, whatever the weights are, and nothing is watched.
+	Retreated bool
 }
 
 // Version is a version that serves.
@@ -55,6 +59,7 @@ type Plan struct {
 	breached func(string)
 	every    time.Duration // between two looks
 	start    time.Time
+	back     atomic.Bool  // the older version serves alone, since the newer was found wanting
 	due      atomic.Int64 // when to look next, after start; never while somebody looks, and after the breach
 }
 
@@ -76,7 +81,8 @@ func New(cfg Config) (*Plan, error) {
 	if p.rollout, err = rollout.New(cfg.Name, names, weights); err != nil {
 		return nil, err
 	}
-	if n == 2 && cfg.Guard.Some() {
+	p.back.Store(n == 2 && cfg.Retreated)
+	if n == 2 && cfg.Guard.Some() && !cfg.Retreated {
 		p.guard, p.breached, p.start = cfg.Guard, cfg.Breached, time.Now()
 		p.every = interval
 		for i := range p.watches {
@@ -91,7 +97,7 @@ func (p *Plan) Versions() []Version { return p.versions }
 
 // Pick returns the index of the version that serves x. It allocates nothing.
 func (p *Plan) Pick(x *edge.Exchange) int {
-	if len(p.versions) == 1 {
+	if len(p.versions) == 1 || p.back.Load() {
 		return 0
 	}
 	if a := x.Record.ClientAddr; a.IsValid() {
@@ -104,6 +110,9 @@ func (p *Plan) Pick(x *edge.Exchange) int {
 func (p *Plan) Peek(x *edge.Exchange) (v Version, why string) {
 	if len(p.versions) == 1 {
 		return p.versions[0], ""
+	}
+	if p.back.Load() {
+		return p.versions[0], "the guard has found the newer version wanting"
 	}
 	if a := x.Record.ClientAddr; a.IsValid() {
 		v = p.versions[p.rollout.Assign(clientKey(a))]
@@ -200,6 +209,7 @@ func (p *Plan) look(now time.Time) {
 		return
 	}
 	if reason := p.guard.judge(p.watches[1].figures(now), p.watches[0].figures(now)); reason != "" {
+		p.back.Store(true) // at once, whatever becomes of it
 		p.breached(reason)
 		return
 	}

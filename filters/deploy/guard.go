@@ -215,10 +215,15 @@ type figures struct {
 
 // judge returns what is wrong with the newer version against the older; "" for nothing.
 //
-// A share is too high where that is no chance: with the bound, or with the share that
-// the older version has if that is higher, as many of so many requests would be seen
-// less than once in a hundred times. So an upstream that fails for both versions is the
-// fault of neither, and one of three is no reason.
+// A share is too high where that is no chance: with the bound as many of so many
+// requests would be seen less than once in a thousand times. It is looked at often, and
+// one in a hundred would come by chance every few minutes. One of three is no reason.
+//
+// The share that the older version has takes the place of the bound if it is higher: an
+// upstream that fails for both is the fault of neither. For that there must be as many
+// requests of it as for any judgement, or so many failures that they are no chance
+// either: where nearly all clients are on one side, the other's only request says
+// nothing. If it has served too few the bound alone holds, and times are not compared.
 func (g Guard) judge(newer, older figures) string {
 	if newer.requests < g.requests() {
 		return ""
@@ -228,9 +233,10 @@ func (g Guard) judge(newer, older figures) string {
 			return ""
 		}
 		p := b.Most
-		if older.requests > 0 {
+		if older.requests >= g.requests() || tail(older.requests, old, max(b.Most, leastBound)) < doubt {
 			p = max(p, float64(old)/float64(older.requests))
 		}
+		n = min(n, newer.requests) // they are counted one after the other
 		if n == 0 || tail(newer.requests, n, p) >= doubt {
 			return ""
 		}
@@ -243,8 +249,8 @@ func (g Guard) judge(newer, older figures) string {
 	if why := share("errors", g.Errors, newer.errors, older.errors); why != "" {
 		return why
 	}
-	if g.Time.Set && older.requests >= g.requests() && older.median > 0 {
-		if ratio := float64(newer.median) / float64(older.median); ratio > g.Time.Most {
+	if g.Time.Set && older.requests >= g.requests() {
+		if ratio := float64(newer.median) / float64(max(older.median, leastTime)); ratio > g.Time.Most {
 			return fmt.Sprintf("time %.1fx > %sx: %v, of the older version %v", ratio, amount(g.Time.Most), round(newer.median), round(older.median))
 		}
 	}
@@ -252,7 +258,15 @@ func (g Guard) judge(newer, older figures) string {
 }
 
 // doubt is how likely chance may be for a guard to act.
-const doubt = 0.01
+const doubt = 0.001
+
+// leastBound is the bound by which the older version's failures are told from chance
+// where the guard's is lower: with a bound of 0% one of them would excuse everything.
+const leastBound = 0.01
+
+// leastTime is what the older version takes at least: below a microsecond a clock and a
+// cache make the difference, and twice nothing is nothing.
+const leastTime = time.Microsecond
 
 func percent(share float64) string {
 	return amount(math.Round(share*1e5)/1e3) + "%"

@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/edge/rollout"
 )
 
 func TestParseGuard(t *testing.T) {
@@ -95,7 +98,8 @@ func TestJudge(t *testing.T) {
 	f(traps, figures{requests: 49, traps: 49}, good, "") // too few
 	f(traps, figures{requests: 50, traps: 50}, good, "traps 100% > 0.1%: 50 of 50 requests, of the older version 0 of 1000")
 	f(traps, figures{requests: 50, traps: 1}, good, "") // chance
-	f(traps, figures{requests: 50, traps: 2}, good, "traps 4% > 0.1%")
+	f(traps, figures{requests: 50, traps: 2}, good, "") // once in eight hundred times, and it is looked at ten times a second
+	f(traps, figures{requests: 50, traps: 3}, good, "traps 6% > 0.1%")
 	f(traps, figures{requests: 100_000, traps: 100}, good, "")
 	f(traps, figures{requests: 100_000, traps: 110}, good, "") // chance, still
 	f(traps, figures{requests: 100_000, traps: 140}, good, "traps 0.14% > 0.1%")
@@ -103,8 +107,16 @@ func TestJudge(t *testing.T) {
 	f("roll back if traps > 1% after 3 requests", figures{requests: 3, traps: 1}, good, "") // one of three is no reason
 	f("roll back if traps > 100%", figures{requests: 50, traps: 50}, good, "")
 
-	f(errors, figures{requests: 50, errors: 3}, good, "")
-	f(errors, figures{requests: 50, errors: 4}, good, "errors 8% > 1%")
+	f(errors, figures{requests: 50, errors: 4}, good, "")
+	f(errors, figures{requests: 50, errors: 5}, good, "errors 10% > 1%")
+	f(errors, figures{requests: 50, errors: 5}, figures{requests: 50}, "errors 10% > 1%")          // the older has none at all
+	f(errors, figures{requests: 50, errors: 51}, good, "errors 100% > 1%: 50 of 50")               // counted one after the other
+	f(errors, figures{requests: 1000, errors: 100}, figures{requests: 1, errors: 1}, "errors 10%") // one request excuses nothing
+	f(errors, figures{requests: 1000, errors: 1000}, figures{requests: 1, errors: 1}, "errors 100%")
+	f(errors, figures{requests: 1000, errors: 1000}, figures{requests: 10, errors: 10}, "") // that is no chance: the upstream is down
+	f("roll back if errors > 0%", figures{requests: 1000, errors: 1}, figures{requests: 20}, "errors 0.1% > 0%")
+	f("roll back if errors > 0%", figures{requests: 1000, errors: 9}, figures{requests: 1, errors: 1}, "errors 0.9% > 0%")
+	f("roll back if errors > 0%", figures{requests: 1000, errors: 1}, figures{requests: 1000, errors: 1}, "")
 	f(errors, figures{requests: 1000, errors: 300}, figures{requests: 1000, errors: 300}, "") // the upstream's
 	f(errors, figures{requests: 1000, errors: 300}, figures{requests: 10, errors: 3}, "")
 	f(errors, figures{requests: 1000, errors: 400}, figures{requests: 1000, errors: 300}, "errors 40% > 1%: 400 of 1000 requests, of the older version 300 of 1000")
@@ -116,7 +128,9 @@ func TestJudge(t *testing.T) {
 	f(time2, figures{requests: 50, median: 20 * time.Microsecond}, good, "")
 	f(time2, figures{requests: 49, median: time.Second}, good, "")
 	f(time2, figures{requests: 50, median: time.Second}, figures{requests: 49, median: 1}, "")
-	f(time2, figures{requests: 50, median: time.Second}, figures{requests: 50}, "") // nothing to compare with
+	f(time2, figures{requests: 50, median: time.Second}, figures{}, "") // nothing to compare with
+	f(time2, figures{requests: 50, median: time.Second}, figures{requests: 50}, "time 1000000.0x > 2x: 1s, of the older version 0s")
+	f(time2, figures{requests: 50, median: 1900}, figures{requests: 50, median: 100}, "") // less than the clock tells
 }
 
 // tail is the sum of the binomial distribution, computed another way.
@@ -158,5 +172,41 @@ func TestTail(t *testing.T) {
 		if got := tail(c.n, c.k, c.p); got != c.want {
 			t.Errorf("%d of %d at %v: %v, want %v", c.k, c.n, c.p, got, c.want)
 		}
+	}
+}
+
+// From the moment of the breach on the older version serves alone, whatever becomes of it.
+func TestRetreat(t *testing.T) {
+	fails := func(x *edge.Exchange, run *edge.FilterRun, _ edge.Handler) error {
+		run.Failed = true
+		return &edge.Error{Kind: edge.FilterFailed, Op: "test"}
+	}
+	older, newer := &guest{name: "f", version: 3, does: goOn}, &guest{name: "f", version: 4, does: fails}
+	breaches := 0
+	f := two(t, 0, "roll back if traps > 1% after 10 requests", func(string) { breaches++ }, older, newer)
+	x := from("10.0.0.1")
+	for breaches == 0 {
+		serve := from("10.0.0.1")
+		if err := f.Filter(serve, edge.HandlerFunc(origin)); err != nil {
+			serve.Answer(err)
+		}
+		serve.End()
+	}
+	if i := f.plan.Pick(x); i != 0 {
+		t.Errorf("version %d is picked", f.plan.versions[i].Number)
+	}
+	if v, why := f.plan.Peek(x); v.Number != 3 || !strings.Contains(why, "guard") {
+		t.Errorf("%v, %q", v, why)
+	}
+	g, err := ParseGuard("roll back if traps > 1%")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := New(Config{Name: "f", Versions: []Version{{3, 0}, {4, rollout.Whole}}, Guard: g, Retreated: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Pick(x) != 0 || p.guard.Some() {
+		t.Errorf("a plan that begins so picks %d, its guard is %v", p.Pick(x), p.guard)
 	}
 }

@@ -116,7 +116,7 @@ func (s *Shadow) Report() Report {
 const (
 	busy       = "busy"       // as many are copied as may be
 	large      = "large"      // it has more content than is copied
-	incomplete = "incomplete" // some of it was not read to its end
+	incomplete = "incomplete" // it asks for content that was not read when the exchange was served
 	upgrade    = "upgrade"    // it became a tunnel
 	closed     = "closed"     // the version, or the server, has been closed meanwhile
 )
@@ -147,6 +147,7 @@ func (s *Shadow) begin(x *edge.Exchange, live int, script string) *shadowed {
 	c.method, c.target = c.fork.Request.Method, targetOf(&c.fork.Request)
 	c.request.most, c.origin.most, c.live.content.most, c.live.sent.content.most = s.cfg.Bytes, s.cfg.Bytes, s.cfg.Bytes, s.cfg.Bytes
 	c.request.keep, c.origin.keep = true, true
+	c.request.full = r.Length
 	r.Body = c.request.of(r.Body)
 	x.OnEnd(c)
 	return c
@@ -164,7 +165,10 @@ func (s *Shadow) run(c *shadowed) {
 	}()
 	x.Request.Length = c.length
 	if c.request.some {
-		x.Request.Body, x.Request.Length = edge.Content(c.request.bytes), int64(len(c.request.bytes))
+		x.Request.Body = c.request.again(&c.missed)
+		if c.request.whole() {
+			x.Request.Length = int64(len(c.request.bytes))
+		}
 	}
 	var o outcome
 	o.content.most, o.sent.content.most = s.cfg.Bytes, s.cfg.Bytes
@@ -179,6 +183,9 @@ func (s *Shadow) run(c *shadowed) {
 	switch {
 	case x.Cancelled() != nil || run == nil:
 		s.drop(closed)
+		return
+	case c.missed:
+		s.drop(incomplete)
 		return
 	case run.Failed:
 		s.count(func(r *Report) { r.Failed++ })
@@ -247,7 +254,7 @@ func brief(s string) string {
 // again is the next handler of a version in shadow: what the upstream has answered.
 func (c *shadowed) again(x *edge.Exchange, o *outcome) error {
 	o.goesOn(x)
-	if x.Request.Body != nil {
+	if x.Request.Body != nil && c.request.whole() { // else the upstream has not read it either
 		drain(x.Request.Body, c.shadow.cfg.Bytes)
 	}
 	switch {
@@ -258,7 +265,7 @@ func (c *shadowed) again(x *edge.Exchange, o *outcome) error {
 	}
 	var body edge.Body
 	if c.origin.some {
-		body = edge.Content(c.origin.bytes)
+		body = c.origin.again(&c.missed)
 	}
 	x.Respond(c.status, body, c.size)
 	x.Response.Fields.CopyFrom(&c.fields)

@@ -278,7 +278,6 @@ func TestDropped(t *testing.T) {
 	unknown.Request.Length = -1
 	f("a large request of no length", "large", unknown, goOn, echo)
 	f("a large response", "large", request("012345"), goOn, echo)
-	f("a request that nobody reads", "incomplete", request("a"), goOn, ok)
 	f("a version that did not begin", "incomplete", request(""), func(x *edge.Exchange, _ *edge.FilterRun, next edge.Handler) error {
 		x.Record.Filters = x.Record.Filters[:0]
 		return next.Serve(x)
@@ -290,6 +289,71 @@ func TestDropped(t *testing.T) {
 	if r := tr.Report(); r.Dropped["closed"] != 1 || tr.busy.Load() != 0 {
 		t.Errorf("closed: %v, %d busy", r.Dropped, tr.busy.Load())
 	}
+}
+
+// Content that nobody has read when the exchange was served, as where a request is denied,
+// keeps no version out of the shadow that does not ask for it.
+func TestShadowOfUnread(t *testing.T) {
+	type does = func(*edge.Exchange, *edge.FilterRun, edge.Handler) error
+	denies := func(x *edge.Exchange, _ *edge.FilterRun, _ edge.Handler) error {
+		x.Respond(403, nil, 0)
+		return nil
+	}
+	reads := func(n int) does {
+		return func(x *edge.Exchange, _ *edge.FilterRun, _ edge.Handler) error {
+			io.ReadFull(x.Request.Body, make([]byte, n))
+			x.Respond(403, nil, 0)
+			return nil
+		}
+	}
+	replaces := func(x *edge.Exchange, _ *edge.FilterRun, next edge.Handler) error {
+		if err := next.Serve(x); err != nil {
+			return err
+		}
+		x.Response.Body.Close()
+		x.Respond(404, edge.Content([]byte("no")), 2)
+		return nil
+	}
+	early := func(x *edge.Exchange) error { x.Respond(413, nil, 0); return nil }
+	long := strings.Repeat("x", 100)
+	f := func(what, want string, live, other does, length int64, upstream edge.HandlerFunc) {
+		t.Helper()
+		tr := shadow(t, ShadowConfig{}, live, other)
+		x := request(long)
+		x.Request.Length = length
+		tr.serve(t, x, upstream)
+		r := tr.Report()
+		got := ""
+		switch {
+		case r.Same == 1:
+			got = "same"
+		case r.Differs == 1:
+			got = strings.Join(r.Examples[0].Kinds, " ")
+		case r.Dropped["incomplete"] == 1:
+			got = "incomplete"
+		}
+		if got != want || r.Same+r.Differs+r.Failed+r.Dropped["incomplete"] != 1 || tr.busy.Load() != 0 {
+			t.Errorf("%s: %q, want %q: %+v", what, got, want, r)
+		}
+	}
+	for _, length := range []int64{100, -1} {
+		f("both deny", "same", denies, denies, length, echo)
+		f("the live one goes on", "verdict", goOn, denies, length, echo)
+		f("an answer before the content", "same", goOn, goOn, length, early)
+		f("the other goes on", "verdict", denies, goOn, length, echo)
+		f("the live one reads less", "incomplete", reads(10), reads(20), length, echo)
+		f("the live one reads nothing", "incomplete", denies, reads(1), length, echo)
+		f("the live one reads more", "same", reads(20), reads(10), length, echo)
+		f("both replace the answer", "same", replaces, replaces, length, echo)
+		f("the live one replaces it", "incomplete", replaces, goOn, length, echo)
+	}
+	// Who knows how long it is need not ask for its end.
+	f("exactly as much", "same", reads(100), func(x *edge.Exchange, run *edge.FilterRun, next edge.Handler) error {
+		if b, err := io.ReadAll(x.Request.Body); string(b) != long || err != nil {
+			t.Errorf("got %q, %v", b, err)
+		}
+		return denies(x, run, next)
+	}, 100, echo)
 }
 
 // Copies are bounded by number, and by what is kept of them.
