@@ -88,11 +88,15 @@ func checkSigned(r *http.Request, body []byte, public ed25519.PublicKey) error {
 		return fmt.Errorf("Content-Digest is %s, want %s", got, digest)
 	}
 	input := strings.TrimPrefix(r.Header.Get("Signature-Input"), "sluice=")
-	if !regexp.MustCompile(`^\("@method" "@authority" "@path" "@query" "content-digest" "date"\);created=[0-9]+;expires=[0-9]+;keyid="edge-1";alg="ed25519"$`).MatchString(input) {
+	if !regexp.MustCompile(`^\("@method" "@authority" "@path" "@query" "content-digest" "date"( "x-signed-by")?\);created=[0-9]+;expires=[0-9]+;keyid="edge-1";alg="ed25519"$`).MatchString(input) {
 		return fmt.Errorf("Signature-Input is %s", input)
 	}
-	text := fmt.Sprintf("\"@method\": %s\n\"@authority\": %s\n\"@path\": %s\n\"@query\": ?%s\n\"content-digest\": %s\n\"date\": %s\n\"@signature-params\": %s",
-		r.Method, r.Host, r.URL.EscapedPath(), r.URL.RawQuery, digest, r.Header.Get("Date"), input)
+	by := ""
+	if name := r.Header.Get("X-Signed-By"); name != "" {
+		by = fmt.Sprintf("\"x-signed-by\": %s\n", name)
+	}
+	text := fmt.Sprintf("\"@method\": %s\n\"@authority\": %s\n\"@path\": %s\n\"@query\": ?%s\n\"content-digest\": %s\n\"date\": %s\n%s\"@signature-params\": %s",
+		r.Method, r.Host, r.URL.EscapedPath(), r.URL.RawQuery, digest, r.Header.Get("Date"), by, input)
 	signature, err := base64.StdEncoding.DecodeString(strings.Trim(strings.TrimPrefix(r.Header.Get("Signature"), "sluice="), ":"))
 	if err != nil {
 		return err

@@ -89,7 +89,7 @@ func (s *signer) configure(secret func(string) ([]byte, error)) (err error) {
 		return errors.New("keyid is missing")
 	}
 	if len(s.Components) == 0 {
-		s.Components = append(slices.Clone(signed), "date")
+		s.Components = append(slices.Clone(signed), "date", strings.ToLower(signerField))
 	}
 	if err := checkComponents(s.Components); err != nil {
 		return err
@@ -132,8 +132,8 @@ func duration(name, text string, otherwise time.Duration) (time.Duration, error)
 
 func (f *filter) request(x *sdk.Exchange) sdk.Verdict {
 	c, now := &content{x: x}, time.Now()
+	x.Request.Fields.Del(signerField) // only we say who has signed
 	if v := f.Verify; v != nil {
-		x.Request.Fields.Del(signerField) // only we say who has signed
 		keyid, err := v.verify(x, c, now)
 		if errors.Is(err, errStore) {
 			sdk.Log(sdk.Error, err.Error())

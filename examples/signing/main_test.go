@@ -73,7 +73,7 @@ func TestSigned(t *testing.T) {
 			change = c
 			r := httptest.NewRequest("POST", "/a/b?c=d", strings.NewReader(body))
 			r.Header.Set("Signature", "sluice=:AAAA:, other=:AAAA:") // the client's own
-			r.Header.Set(signerField, "root")
+			r.Header.Set(signerField, "root")                        // likewise
 			w := httptest.NewRecorder()
 			first.ServeHTTP(w, r)
 			if w.Code != status || !strings.Contains(w.Body.String(), want) {
@@ -206,14 +206,15 @@ func TestFields(t *testing.T) {
 	h := behind(t, `{"sign": {"key": "shared", "algorithm": "hmac-sha256", "keyid": "edge", "label": "a",
 		"components": ["@method", "authorization", "content-type"]}}`,
 		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			fmt.Fprint(w, r.Header["Signature-Input"], r.Header["Signature"], r.Header["Content-Digest"], r.Header["Date"])
+			fmt.Fprint(w, r.Header["Signature-Input"], r.Header["Signature"], r.Header["Content-Digest"], r.Header["Date"], r.Header[signerField])
 		}))
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header.Set("Content-Type", "text/plain")
 	r.Header["Signature"] = []string{"x=:AAAA:", "y=:AAAA:"}
+	r.Header.Set(signerField, "root")
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	want := `^\[a=\("@method" "content-type"\);created=[0-9]+;expires=[0-9]+;keyid="edge";alg="hmac-sha256"\] \[a=:[A-Za-z0-9+/]{43}=:\] \[\] \[\]$`
+	want := `^\[a=\("@method" "content-type"\);created=[0-9]+;expires=[0-9]+;keyid="edge";alg="hmac-sha256"\] \[a=:[A-Za-z0-9+/]{43}=:\] \[\] \[\] \[\]$`
 	if !regexp.MustCompile(want).MatchString(w.Body.String()) {
 		t.Errorf("got %s, want %s", w.Body, want)
 	}
