@@ -205,9 +205,11 @@ func TestConfigure(t *testing.T) {
 func FuzzAccepts(f *testing.F) {
 	c := challenger{key, "example.com", "192.0.2.1", 8}
 	const now, lifetime = 1_000_000, 60
-	for n := range 1000 {
-		if nonce := strconv.Itoa(n); solves(c.challenge(now), nonce, c.bits) {
-			f.Add(fmt.Sprint(now, ".", nonce))
+	for _, minute := range []int64{now - lifetime - 1, now - lifetime, now, now + 1, now + 2} {
+		for n := range 1000 {
+			if nonce := strconv.Itoa(n); solves(c.challenge(minute), nonce, c.bits) {
+				f.Add(fmt.Sprint(minute, ".", nonce))
+			}
 		}
 	}
 	for _, seed := range []string{"", ".", "1000000", "1000000.", "-1.1", "+1000000.1", "1000000.-1", "1000000.1.1", "999940.0", "1000002.0"} {
