@@ -158,6 +158,9 @@ func showDeployment(g *globals, out *screen, d api.Deployment) error {
 	if r := d.RolledBack; r != nil {
 		out.printf("\n%s\n", out.paint.In(text.Red, fmt.Sprintf("@%d was rolled back to @%d by its guard %s ago", r.From, r.To, text.Age(g.now().Sub(r.Time)))))
 		wrapped(out, "  ", text.Printable(r.Reason))
+		if r.Unsaved != "" {
+			wrapped(out, "  ", "It is not saved, so a restart would undo it; the proxy tries again: "+text.Printable(r.Unsaved))
+		}
 	}
 	if len(d.Versions) == 0 {
 		return nil

@@ -34,12 +34,11 @@ type kind struct {
 	*library
 	compile compile
 	ready   ready
-	retreat func(name string, w *wanted, reason string)
 	deploy  func(file *config.File, name string) *config.Deploy // nil: the configuration does not have it
 }
 
 func (s *Server) ofFilters() *kind {
-	return &kind{s.filters, s.compileFilter, s.readyFilter, s.retreatFilter, func(file *config.File, name string) *config.Deploy {
+	return &kind{s.filters, s.compileFilter, s.readyFilter, func(file *config.File, name string) *config.Deploy {
 		if c := file.Filter(name); c != nil {
 			return &c.Deploy
 		}
@@ -48,7 +47,7 @@ func (s *Server) ofFilters() *kind {
 }
 
 func (s *Server) ofFunctions() *kind {
-	return &kind{s.functions, s.compileFunction, s.readyFunction, s.retreatFunction, func(file *config.File, name string) *config.Deploy {
+	return &kind{s.functions, s.compileFunction, s.readyFunction, func(file *config.File, name string) *config.Deploy {
 		if c := file.Function(name); c != nil {
 			return &c.Deploy
 		}

@@ -16,7 +16,7 @@ import (
 )
 
 // wanted returns which versions of a module are to run: the one that it is pinned to, or
-// those of its deployment, or the current one.
+// those of its deployment, or the current one. s.changing is held.
 func (l *library) wanted(name string, pin int, c *config.Deploy, current registry.Version, redact []string) (w wanted, err error) {
 	only := func(v registry.Version) {
 		w.versions, w.weights = []registry.Version{v}, []rollout.Weight{rollout.Whole}
@@ -45,6 +45,9 @@ func (l *library) wanted(name string, pin int, c *config.Deploy, current registr
 		w.weights[0] = rollout.Whole
 	} else {
 		w.guard = c.Guard
+		if r := l.retreats[name]; r != nil && same(r.older, w.versions[0]) && same(r.newer, w.versions[1]) {
+			w.retreat = r
+		}
 	}
 	if c.Shadow == 0 || len(w.versions) == 1 && w.versions[0].Number == c.Shadow {
 		return w, nil
@@ -116,7 +119,7 @@ func (w *wanted) plain() bool { return len(w.versions) == 1 && w.inShadow.Number
 // prepareFilter makes the deployment of a filter that is wanted. s.changing is held.
 func (s *Server) prepareFilter(f *filter, w *wanted) (*deployment[*filters.Filter], error) {
 	c := f.config
-	d, err := prepare(s, f.live, c.Name, w, s.retreatFilter,
+	d, err := prepare(s, f.live, c.Name, w, s.ofFilters,
 		func(v registry.Version, shadow bool) (*filters.Filter, error) { return s.loadFilter(c, v, shadow) },
 		func(g *filters.Filter, x *edge.Exchange, next edge.Handler, _ string) error { return g.Filter(x, next) })
 	if err != nil {
@@ -137,7 +140,7 @@ func (s *Server) prepareFilter(f *filter, w *wanted) (*deployment[*filters.Filte
 // prepareFunction makes the deployment of a function that is wanted. s.changing is held.
 func (s *Server) prepareFunction(f *function, w *wanted) (*deployment[*fn.Function], error) {
 	c, j := f.config, f.journal // f itself must not be kept by what it has
-	d, err := prepare(s, f.live, c.Name, w, s.retreatFunction,
+	d, err := prepare(s, f.live, c.Name, w, s.ofFunctions,
 		func(v registry.Version, shadow bool) (*fn.Function, error) { return s.loadFunction(c, j, v, shadow) },
 		func(g *fn.Function, x *edge.Exchange, _ edge.Handler, script string) error {
 			return g.ServeAt(x, script)
@@ -158,14 +161,14 @@ func (s *Server) prepareFunction(f *function, w *wanted) (*deployment[*fn.Functi
 }
 
 // prepare makes the deployment that is wanted, but for what serves.
-func prepare[G guest](s *Server, sl *slot[G], name string, w *wanted, retreat func(string, *wanted, string),
+func prepare[G guest](s *Server, sl *slot[G], name string, w *wanted, of func() *kind,
 	load func(registry.Version, bool) (G, error), run func(G, *edge.Exchange, edge.Handler, string) error) (*deployment[G], error) {
 	d, err := sl.prepare(w, load)
 	if err != nil {
 		return nil, err
 	}
-	cfg := deploy.Config{Name: name, Guard: w.guard, Breached: func(reason string) {
-		s.background(func() { retreat(name, w, reason) })
+	cfg := deploy.Config{Name: name, Guard: w.guard, Retreated: w.retreat != nil, Breached: func(reason string) {
+		s.background(func() { s.retreat(of(), name, w, reason) })
 	}}
 	for i, v := range w.versions {
 		cfg.Versions = append(cfg.Versions, deploy.Version{Number: v.Number, Weight: w.weights[i]})

@@ -71,7 +71,7 @@ func describeChange(c api.DeploymentChange) api.Deployment {
 // stands nowhere else. Everything else is an overlay of the configuration, which goes
 // before what is current. So if the process is killed in between, what is in force is the
 // deployment before, or this one.
-func (s *Server) deployment(k *kind, name string, c api.DeploymentChange, dry bool, why *registry.Retreat) error {
+func (s *Server) deployment(k *kind, name string, c api.DeploymentChange, dry bool, why *retreat) (err error) {
 	if err := k.checkChange(name, c); err != nil {
 		return err
 	}
@@ -87,6 +87,18 @@ func (s *Server) deployment(k *kind, name string, c api.DeploymentChange, dry bo
 	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	if why != nil && !s.stands(k, name, why) {
+		return errOvertaken
+	}
+	// Whoever deploys has seen what guards have found.
+	if held := k.retreats[name]; held != nil {
+		delete(k.retreats, name)
+		defer func() {
+			if err != nil {
+				k.retreats[name] = held
+			}
+		}()
+	}
 	cause := k.what + " " + name + " deployed: " + changeText(c)
 	if both, err := s.inTwoSteps(k, name, c, to); err != nil {
 		return err
@@ -120,12 +132,12 @@ func (s *Server) inTwoSteps(k *kind, name string, c api.DeploymentChange, to edi
 
 // settle makes what serves alone the current version, and changes the configuration.
 // s.changing is held.
-func (s *Server) settle(k *kind, name string, c api.DeploymentChange, cause string, to edit, why *registry.Retreat) (err error) {
+func (s *Server) settle(k *kind, name string, c api.DeploymentChange, cause string, to edit, why *retreat) (err error) {
 	undo := func() error { return nil }
 	var v registry.Version
 	if len(c.Versions) == 1 {
 		if why != nil {
-			v, undo, err = k.Retreat(name, c.Versions[0].Version, *why)
+			v, undo, err = k.Retreat(name, c.Versions[0].Version, why.why)
 		} else {
 			v, undo, err = k.Use(name, c.Versions[0].Version)
 		}
@@ -314,43 +326,23 @@ func both(first, second edit) edit {
 	}
 }
 
-func (s *Server) retreatFilter(name string, w *wanted, reason string) {
-	s.retreat(s.ofFilters(), name, w, reason)
-}
-
-func (s *Server) retreatFunction(name string, w *wanted, reason string) {
-	s.retreat(s.ofFunctions(), name, w, reason)
-}
-
-// retreat makes the older of two versions serve alone, since a guard has found the newer
-// one wanting. If somebody has deployed something else meanwhile it does nothing.
-func (s *Server) retreat(k *kind, name string, w *wanted, reason string) {
-	older, newer := w.versions[0], w.versions[1]
-	c := k.deploy(s.snapshot.Load().file, name)
-	if c == nil || len(c.Versions) != 2 || c.Versions[0].Version != older.Number || c.Versions[1].Version != newer.Number {
-		return
-	}
-	attrs := []any{k.what, name, "why", "guard-rollback", "from", newer.Number, "to", older.Number, "reason", reason}
-	change := api.DeploymentChange{Versions: []api.DeployedShare{{Version: older.Number, Percent: 100}}, Shadow: w.inShadow.Number}
-	why := &registry.Retreat{From: newer.Number, Reason: reason, Time: time.Now().UTC().Round(time.Second)}
-	if err := s.deployment(k, name, change, false, why); err != nil {
-		s.log.Error("a version does not do well, and could not be rolled back", append(attrs, "error", err)...)
-		return
-	}
-	s.log.Warn("a version does not do well, and was rolled back by its guard", attrs...)
-}
-
 // describeDeployment returns what runs as the API shows it. s.mu is held.
 func describeDeployment[G guest](d *deployment[G], name string, meters *runMeters) api.Deployment {
 	shown := api.Deployment{Versions: []api.Deployed{}, Shadow: d.inShadow.Number}
 	for i, v := range d.running {
 		o := api.Deployed{Version: v.number, Percent: float64(d.weights[i]) * 100 / float64(rollout.Whole)}
+		if d.retreat != nil {
+			o.Percent = float64(100 * (1 - i)) // whatever the configuration says
+		}
 		if m := meters.find(run{name, v.number}); m != nil {
 			took := m.took.Snapshot()
 			o.Requests, o.Errors, o.Traps = took.Count, m.errors.Load(), m.traps.Load()
 			o.Mean, o.P95 = milliseconds(took.Mean()), milliseconds(took.Quantile(.95))
 		}
 		shown.Versions = append(shown.Versions, o)
+	}
+	if r := d.retreat; r != nil {
+		shown.RolledBack = &api.RolledBack{From: r.newer.Number, To: r.older.Number, Reason: r.why.Reason, Time: r.why.Time, Unsaved: r.failure}
 	}
 	return shown
 }

@@ -306,7 +306,7 @@ func TestExplainVersion(t *testing.T) {
 }
 
 // await waits until it is so: for what happens behind an answer.
-func await(t *testing.T, is func() bool) {
+func await(t testing.TB, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !is(); <-time.After(time.Millisecond) {
 		if time.Now().After(deadline) {

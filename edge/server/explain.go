@@ -100,6 +100,10 @@ func (w *walk) entrance(a *asked.Request) {
 	if len(w.snap.file.Trust) > 0 {
 		believe(w.x, w.snap.file.Trust)
 	}
+	if err := count(w.x, w.snap.file.Limits.Hops); err != nil {
+		w.fails(err)
+		return
+	}
 	ent := w.snap.entrances[at.key()]
 	authority := w.x.Request.Authority
 	pattern, near := ent.hosts.Explain(authority)

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"unsafe"
@@ -50,16 +51,52 @@ func identify(x *edge.Exchange) {
 		open, shut = `"[`, `]"`
 	}
 	r.Fields.Add("Forwarded", x.Concat("for=", open, peer, shut, `;host="`, r.Authority, `";proto=`, r.Scheme))
-	via := "1.1 sluice"
+	via := "1.1 " + edge.Pseudonym
 	switch r.Proto {
 	case "HTTP/2.0":
-		via = "2.0 sluice"
+		via = "2.0 " + edge.Pseudonym
 	case "HTTP/3.0":
-		via = "3.0 sluice"
+		via = "3.0 " + edge.Pseudonym
 	case "HTTP/1.0":
-		via = "1.0 sluice"
+		via = "1.0 " + edge.Pseudonym
 	}
 	r.Fields.Add("Via", via) // RFC 9110, section 7.6.3
+}
+
+// count notes how many proxies of ours x has come through, and refuses it if they are
+// more than most: it goes round in a loop.
+func count(x *edge.Exchange, most int) error {
+	n := 0
+	for v := range x.Request.Fields.Values("Via") {
+		for rest := v; rest != ""; {
+			var hop string
+			hop, rest, _ = strings.Cut(rest, ",")
+			if receivedBy(hop) == edge.Pseudonym {
+				n++
+			}
+		}
+	}
+	x.Record.Hops = n + 1
+	if n > most {
+		return &edge.Error{Kind: edge.LoopDetected, Op: "take the request",
+			Err: fmt.Errorf("it has come through sluice %d times, as Via says, more than the %d of limits.hops", n, most)}
+	}
+	return nil
+}
+
+// receivedBy returns the recipient of an element of Via (RFC 9110, section 7.6.3).
+func receivedBy(hop string) string {
+	const blank = " \t"
+	hop = strings.TrimLeft(hop, blank)
+	i := strings.IndexAny(hop, blank)
+	if i < 0 {
+		return ""
+	}
+	by := strings.TrimLeft(hop[i:], blank)
+	if i = strings.IndexAny(by, blank); i >= 0 {
+		return by[:i]
+	}
+	return by
 }
 
 // believe takes from a trusted hop who its client is, and the request's id and

@@ -25,7 +25,8 @@ const maxModule = 32 << 20
 // library is the modules of the filters, or of the functions.
 type library struct {
 	*registry.Store
-	what string // "filter" or "function"
+	what     string              // "filter" or "function"
+	retreats map[string]*retreat // by name: those that are not kept yet. Guarded by Server.changing
 }
 
 // openLibrary opens the modules that the state directory has.
@@ -34,7 +35,7 @@ func openLibrary(state, dir, what string) (*library, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the state directory: %w", err)
 	}
-	return &library{store, what}, nil
+	return &library{store, what, make(map[string]*retreat)}, nil
 }
 
 // seed makes the module in a file the current version of name, if the file is

@@ -26,6 +26,7 @@ type wanted struct {
 	weights  []rollout.Weight
 	inShadow registry.Version // its number is 0 for none
 	guard    deploy.Guard
+	retreat  *retreat // of these versions, that is not kept yet: the older one serves alone; nil: none
 	redact   []string // fields whose values are not shown of what differs in shadow
 }
 
@@ -118,7 +119,7 @@ func (s *slot[G]) deploy(d *deployment[G]) {
 
 // main returns the version that most is served by, the older of two that are equal.
 func (d *deployment[G]) main() *version[G] {
-	if len(d.running) == 2 && d.weights[1] > d.weights[0] {
+	if len(d.running) == 2 && d.retreat == nil && d.weights[1] > d.weights[0] {
 		return d.running[1]
 	}
 	return d.running[0]
@@ -148,7 +149,7 @@ func (s *slot[G]) peek(x *edge.Exchange) (number, inShadow int, why string) {
 func (s *slot[G]) runs(w *wanted) bool {
 	d := s.current.Load()
 	return d != nil && slices.EqualFunc(d.versions, w.versions, same) && slices.Equal(d.weights, w.weights) &&
-		same(d.inShadow, w.inShadow) && d.guard == w.guard && slices.Equal(d.redact, w.redact)
+		same(d.inShadow, w.inShadow) && d.guard == w.guard && d.retreat == w.retreat && slices.Equal(d.redact, w.redact)
 }
 
 // same reports whether two versions are of the same module.

@@ -115,7 +115,11 @@ func (d *door) Serve(x *edge.Exchange) error {
 	if ent == nil {
 		ent = d.last.Load() // the request of a connection that is about to be closed
 	}
-	r, err := ent.serve(x)
+	var r *Route
+	err := count(x, snap.file.Limits.Hops)
+	if err == nil {
+		r, err = ent.serve(x)
+	}
 	if err != nil {
 		x.Answer(err)
 	}

@@ -56,6 +56,8 @@ type RolledBack struct {
 	To     int       `json:"to"`
 	Reason string    `json:"reason"`
 	Time   time.Time `json:"time"`
+
+	Unsaved string `json:"unsaved,omitempty"` // why it could not be written to the state directory yet: after a restart the newer version would serve again
 }
 
 // DeploymentChange is which versions of a module are to run from now on.
