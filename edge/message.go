@@ -81,6 +81,8 @@ type Record struct {
 	Trusted    bool   // the connection is a trusted hop's
 	Forwarded  string // the clients before the connection's, as a trusted hop has them: "192.0.2.1, "
 
+	Hops int // proxies of ours that the request has come through, this one included, as Via says
+
 	Unlogged bool // there is to be no line in the access log
 	Start    time.Time
 	Method   string // of the request as it came; filters may change x.Request

@@ -35,7 +35,7 @@ func TestDefaults(t *testing.T) {
 		{"state", f.State, "/var/lib/sluice"},
 		{"tls", f.TLS, TLS{Min: 0x0303, Internal: Internal{Lifetime: 7 * 24 * time.Hour}}},
 		{"cache", f.Cache, Store{512 << 20}},
-		{"limits", f.Limits, Limits{100_000, 32 << 10, 100, 30 * time.Second}},
+		{"limits", f.Limits, Limits{100_000, 32 << 10, 100, 30 * time.Second, 10}},
 		{"log", f.Log, Log{Access{Output: Stdout, Format: "json", Keep: 14, Compress: true}, Stderr, LevelInfo, []string{"authorization", "cookie", "proxy-authorization"}, nil}},
 		{"admin", f.Admin, Admin{Listen: Address{Network: "tcp", Address: "127.0.0.1:2024"}}},
 		{"route cache", r.Cache, Cache{}},

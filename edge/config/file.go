@@ -461,6 +461,7 @@ type Limits struct {
 	Header      int64         // bytes of a field section. Default 32KB
 	Fields      int           // lines of a field section. Default 100
 	Stalled     time.Duration // without progress on a client's connection. Default 30s
+	Hops        int           // of proxies like this one that a request may have come through. Default 10
 }
 
 // Log is what is written down.

@@ -195,7 +195,7 @@ func (d *decoder) defaults() File {
 			Min:    1 << 10,
 		},
 		Cache:  Store{Memory: 512 << 20},
-		Limits: Limits{Connections: 100_000, Header: 32 << 10, Fields: 100, Stalled: 30 * time.Second},
+		Limits: Limits{Connections: 100_000, Header: 32 << 10, Fields: 100, Stalled: 30 * time.Second, Hops: 10},
 		Log: Log{
 			Access: Access{Output: Stdout, Format: "json", Keep: 14, Compress: true}, Errors: Stderr, Level: LevelInfo,
 			Redact: []string{"authorization", "cookie", "proxy-authorization"},
@@ -374,6 +374,7 @@ func limitsKeys() object[Limits] {
 		{"stalled", "30s", durationForm, "How long a connection of a client may make no progress while a request or its answer is on the way.", func(d *decoder, v value, l *Limits) {
 			d.duration(v, &l.Stalled, 100*time.Millisecond, 24*time.Hour)
 		}},
+		{"hops", "10", numberForm(1, 100), "How many proxies like this one a request may have come through, as its field `Via` says. More is a loop, and answered with 502.", func(d *decoder, v value, l *Limits) { d.number(v, &l.Hops, 1, 100) }},
 	}}
 }
 

@@ -91,7 +91,7 @@ func (c *call) fetchStart() int64 {
 		}
 	}()
 	f.x = c.Exchange.Fork(f.ctx)
-	f.x.Request = r
+	f.x.Send(r)
 	switch {
 	case length == 0:
 		f.finished = true

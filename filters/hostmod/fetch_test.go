@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,7 +20,7 @@ func upstream(serve func(x *edge.Exchange) error) Env {
 	return Env{Upstream: func(name string) (edge.Handler, bool) { return h, name == "api" }}
 }
 
-// echo answers with what it has been asked.
+// echo answers with what it has been asked, but for Via.
 func echo(x *edge.Exchange) error {
 	r := &x.Request
 	b := []byte{}
@@ -31,7 +32,9 @@ func echo(x *edge.Exchange) error {
 	}
 	s := fmt.Sprintf("%s %s://%s%s?%s %d %s", r.Method, r.Scheme, r.Authority, r.Path, r.Query, r.Length, b)
 	for name, value := range r.Fields.All() {
-		s += "; " + name + ": " + value
+		if name != "Via" {
+			s += "; " + name + ": " + value
+		}
 	}
 	x.Respond(201, edge.Content([]byte(s)), int64(len(s)))
 	x.Response.Fields.Add("Content-Type", "text/plain")
@@ -89,6 +92,26 @@ func TestFetch(t *testing.T) {
 	if got, want := r.body(h), "GET http://api/? 0 "; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+}
+
+// Via of a fetch says how often the request that it is for has come through us, whatever
+// the guest writes.
+func TestFetchVia(t *testing.T) {
+	r := start(t, all, upstream(func(x *edge.Exchange) error {
+		s := strings.Join(slices.Collect(x.Request.Fields.Values("Via")), ", ")
+		x.Respond(200, edge.Content([]byte(s)), int64(len(s)))
+		return nil
+	}))
+	want := func(fields, want string) {
+		t.Helper()
+		if got := r.body(r.get("/", fields, 0, 0)); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	want("", "1.1 sluice")
+	r.x.Record.Hops = 3
+	want("", "1.1 sluice, 1.1 sluice, 1.1 sluice")
+	want("Via\x001.0 fred\x00", "1.0 fred, 1.1 sluice, 1.1 sluice, 1.1 sluice")
 }
 
 func TestFetchContent(t *testing.T) {

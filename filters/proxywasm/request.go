@@ -134,7 +134,7 @@ func (v *vm) start(r *request, q edge.Request, d time.Duration) status {
 	}
 	r.ctx, r.cancel = context.WithTimeout(s.ctx, d)
 	r.x = s.x.Fork(r.ctx)
-	r.x.Request = q
+	r.x.Send(q)
 	s.pending++
 	s.requests.Go(func() {
 		r.run(v.f.cfg.Body)
