@@ -1,0 +1,45 @@
+;; See README.md.
+(module
+  (import "env" "proxy_get_configuration" (func $configuration (param i32 i32) (result i32)))
+  (import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_add_header_map_value" (func $add (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_continue_request" (func $continue_request (result i32)))
+  (import "env" "proxy_continue_response" (func $continue_response (result i32)))
+  (import "env" "proxy_clear_route_cache" (func $clear (result i32)))
+  (import "env" "emscripten_notify_memory_growth" (func $growth (param i32)))
+  (import "env" "pthread_equal" (func $equal (param i32 i32) (result i32)))
+  (import "env" "abort" (func $abort (param i32 i32 i32 i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "x-mainx-configx-emptyx-equalx-noneabort")
+  (global $main (mut i32) (i32.const 48))  ;; '0'
+  (func (export "proxy_abi_version_0_1_0"))
+  (func (export "main") (param i32 i32) (result i32)
+    (global.set $main (i32.add (global.get $main) (i32.const 1)))
+    (i32.const 7))
+  (func (export "malloc") (param i32) (result i32) (i32.const 4096))
+  (func (export "proxy_on_context_create") (param i32 i32))
+  (func (export "proxy_on_request_headers") (param i32 i32) (result i32)
+    (call $growth (i32.const 0))
+    (drop (call $clear))
+    ;; x-main: how often main has run
+    (i32.store8 (i32.const 256) (global.get $main))
+    (drop (call $add (i32.const 0) (i32.const 0) (i32.const 6) (i32.const 256) (i32.const 1)))
+    ;; x-config: the configuration
+    (drop (call $configuration (i32.const 260) (i32.const 264)))
+    (drop (call $add (i32.const 0) (i32.const 6) (i32.const 8) (i32.load (i32.const 260)) (i32.load (i32.const 264))))
+    ;; x-empty: the status of a field that is not there, and its length
+    (i32.store8 (i32.const 256) (i32.add (i32.const 48) (call $get (i32.const 0) (i32.const 28) (i32.const 6) (i32.const 260) (i32.const 264))))
+    (i32.store8 (i32.const 257) (i32.add (i32.const 48) (i32.load (i32.const 264))))
+    (drop (call $add (i32.const 0) (i32.const 14) (i32.const 7) (i32.const 256) (i32.const 2)))
+    ;; x-equal: 3 and 3, 3 and 4
+    (i32.store8 (i32.const 256) (i32.add (i32.const 48) (call $equal (i32.const 3) (i32.const 3))))
+    (i32.store8 (i32.const 257) (i32.add (i32.const 48) (call $equal (i32.const 3) (i32.const 4))))
+    (drop (call $add (i32.const 0) (i32.const 21) (i32.const 7) (i32.const 256) (i32.const 2)))
+    ;; it aborts if there is a field abort
+    (drop (call $get (i32.const 0) (i32.const 34) (i32.const 5) (i32.const 260) (i32.const 264)))
+    (if (i32.load (i32.const 264)) (then (call $abort (i32.const 0) (i32.const 0) (i32.const 12) (i32.const 5))))
+    (drop (call $continue_request))
+    (i32.const 1))
+  (func (export "proxy_on_response_headers") (param i32 i32) (result i32)
+    (drop (call $continue_response))
+    (i32.const 1)))
