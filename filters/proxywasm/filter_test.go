@@ -71,7 +71,7 @@ type origin struct {
 func (o *origin) Serve(x *edge.Exchange) error {
 	r := &x.Request
 	o.calls++
-	o.method, o.uri, o.host, o.length, o.fields = r.Method, pathOf(r), r.Authority, r.Length, r.Fields.Clone()
+	o.method, o.uri, o.host, o.length, o.fields = strings.Clone(r.Method), pathOf(r), strings.Clone(r.Authority), r.Length, r.Fields.Clone()
 	if r.Body != nil {
 		b, err := io.ReadAll(r.Body)
 		if err != nil {
