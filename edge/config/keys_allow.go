@@ -4,21 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sluice-edge/sluice/edge/diag"
 	"github.com/sluice-edge/sluice/edge/kv"
 )
-
-// Allow is what a module may import of the proxy's own module. Default: what is granted
-// to all.
-type Allow struct {
-	Place   diag.Place
-	KV      []string // namespaces, sorted
-	Fetch   []string // upstreams, sorted
-	Metrics bool
-	Route   bool
-	Hints   bool
-	Secrets []Pair // sorted by name
-}
 
 // secretForm is where a secret is.
 var secretForm = scalarForm("`env:NAME` or `file:/path`", "^(env|file):.+$")
