@@ -9,8 +9,8 @@ import (
 )
 
 // startExample starts sluice with the module and sluice.yaml of an example, before an
-// origin for the address 127.0.0.1:3000, and returns its address. Files are what the
-// configuration needs, by their names.
+// origin for the address 127.0.0.1:3000, "" for none, and returns its address. Files are
+// what the configuration needs, by their names.
 func startExample(t *testing.T, dir, origin string, files map[string]string) string {
 	t.Helper()
 	watch(t)
@@ -33,7 +33,10 @@ func startExample(t *testing.T, dir, origin string, files map[string]string) str
 	}
 	files = maps.Clone(files)
 	files[dir+".wasm"] = string(module)
-	files["addresses"] = "127.0.0.1:8080 " + addr + " http://*:8080 http://*:" + port + " 127.0.0.1:3000 " + origin
+	files["addresses"] = "127.0.0.1:8080 " + addr + " http://*:8080 http://*:" + port
+	if origin != "" {
+		files["addresses"] += " 127.0.0.1:3000 " + origin
+	}
 	for name, data := range files {
 		if err := os.WriteFile(filepath.Join(work, name), []byte(data), 0o600); err != nil {
 			t.Fatal(err)
