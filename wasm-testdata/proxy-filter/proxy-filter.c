@@ -160,7 +160,7 @@ u32 EXPORT(proxy_on_request_body)(u32 id, u32 size, u32 end) {
 		proxy_set_buffer_bytes(0, size + 1, 0, S(">"));
 		return 0;
 	}
-	if (is('B')) proxy_set_buffer_bytes(0, 0, 0, S("|")); // by pieces
+	if (is('B') || is('E')) proxy_set_buffer_bytes(0, 0, 0, S("|")); // by pieces
 	if (is('L') && end) { proxy_send_local_response(413, 0, 0, S("too much"), 0, 0, -1); return 1; }
 	if (is('C') && end) { ask(); return 1; }
 	if (is('D') && !ticks++) { ask(); return 1; } // the first piece is let go before there is another
@@ -184,7 +184,7 @@ u32 EXPORT(proxy_on_response_body)(u32 id, u32 size, u32 end) {
 		if (!end) return 1;
 		proxy_set_buffer_bytes(1, 0, size, S("replaced"));
 	}
-	if (is('Y')) proxy_set_buffer_bytes(1, 0, 0, S("|"));
+	if (is('Y') || is('E')) proxy_set_buffer_bytes(1, 0, 0, S("|"));
 	if (is('V')) __builtin_trap();
 	return 0;
 }
