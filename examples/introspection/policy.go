@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -78,7 +79,17 @@ func (g *gate) configure(data []byte) error {
 	credentials := url.QueryEscape(g.Client) + ":" + url.QueryEscape(string(secret))
 	g.authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(credentials))
 	g.hash = sha256.Sum256(append(data, secret...))
-	return nil
+	return rehearse()
+}
+
+// rehearse does once what each request does: what the packages prepare at their first
+// use is then in the memory that requests begin with.
+func rehearse() error {
+	value, err := json.Marshal(&identity{Why: "a", Until: 1.5, Scopes: []string{"a"}, Fields: map[string]string{"a": "a"}})
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(value, new(identity))
 }
 
 func (p *policy) timeout() time.Duration { return time.Duration(p.Timeout) * time.Millisecond }
