@@ -20,7 +20,6 @@ import (
 	"github.com/sluice-edge/sluice/edge/kv"
 	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/httpwasm"
-	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
 // everything builds the guest of a language that does what it is asked, once in a
@@ -58,14 +57,8 @@ func TestImports(t *testing.T) {
 			for name, binary := range l.build(t) {
 				all[name] = binary
 			}
-			e := wasm.NewEngine(wasm.Config{Time: 10 * time.Minute})
-			t.Cleanup(e.Close)
 			for name, binary := range all {
-				m, err := httpwasm.Compile(context.Background(), e, binary)
-				if err != nil {
-					t.Fatal(name, err)
-				}
-				defer m.Close()
+				m := compile(t, binary)
 				if err := m.Missing(); err != nil {
 					t.Errorf("%s: %v", name, err)
 				}
@@ -124,12 +117,12 @@ func one(names ...string) func(string) (edge.Handler, bool) {
 	return func(name string) (edge.Handler, bool) { return named(name), slices.Contains(names, name) }
 }
 
-// engine is who has a client.
-type engine struct{ informed string }
+// client is an engine that has one.
+type client struct{ informed string }
 
-func (e *engine) Block() {}
-func (e *engine) Inform(status int, f *edge.Fields) error {
-	e.informed += fmt.Sprint(status, " ", f.Get("Link"), ";")
+func (c *client) Block() {}
+func (c *client) Inform(status int, f *edge.Fields) error {
+	c.informed += fmt.Sprint(status, " ", f.Get("Link"), ";")
 	return nil
 }
 
@@ -156,9 +149,7 @@ func serve(t *testing.T, binary []byte, config string) *proxy {
 	p := &proxy{t: t, metrics: hostmod.NewRegistry(hostmod.MeterConfig{}), log: new(strings.Builder)}
 	grants := hostmod.Grants{KV: []string{"a", "b"}, Fetch: []string{"api", "slow", "broken"}, Metrics: true, Route: true, Hints: true,
 		Secrets: map[string]string{"key": key, "empty": ""}}
-	e := wasm.NewEngine(wasm.Config{Time: 10 * time.Minute}) // under -race
-	t.Cleanup(e.Close)
-	p.f, err = httpwasm.Load(context.Background(), e, binary, httpwasm.Config{Config: []byte(config), Timeout: time.Minute, Start: time.Minute,
+	p.f, err = httpwasm.New(compile(t, binary), httpwasm.Config{Config: []byte(config), Timeout: time.Minute, Start: time.Minute,
 		Log: slog.New(slog.NewTextHandler(p.log, nil)),
 		Host: hostmod.New(grants, hostmod.Env{KV: store, Upstream: one("api", "slow", "broken", "other"), Function: one("other"),
 			Metrics: p.metrics.Of("filter", "f"), Log: quiet})})
@@ -179,10 +170,10 @@ const whatever = "?"
 // nil, see it before and after.
 func (p *proxy) run(steps []step, prepare, check func(x *edge.Exchange)) {
 	p.t.Helper()
-	x, client := new(edge.Exchange), new(engine)
+	x, heard := new(edge.Exchange), new(client)
 	addr := netip.MustParseAddrPort
 	c := edge.NewClient(addr("192.0.2.7:1234"), addr("[2001:db8::1]:443"), nil)
-	x.Begin(client, &c, time.Now())
+	x.Begin(heard, &c, time.Now())
 	defer x.End()
 	x.Record.ID, x.Record.Route = "01JD3N", "/route"
 	r := &x.Request
@@ -201,7 +192,7 @@ func (p *proxy) run(steps []step, prepare, check func(x *edge.Exchange)) {
 				return err
 			}
 		}
-		p.trailer = x.Request.Trailers.Get("X-Sum")
+		p.trailer = strings.Clone(x.Request.Trailers.Get("X-Sum")) // which the exchange takes with it
 		x.Respond(200, edge.Content([]byte("answer")), 6)
 		return nil
 	}))
@@ -215,8 +206,8 @@ func (p *proxy) run(steps []step, prepare, check func(x *edge.Exchange)) {
 			break
 		}
 	}
-	if informed := "103 </a.css>;"; steps[0].do == "hints|Link|</a.css>" && client.informed != informed {
-		p.t.Errorf("the client was informed of %q, want %q", client.informed, informed)
+	if informed := "103 </a.css>;"; steps[0].do == "hints|Link|</a.css>" && heard.informed != informed {
+		p.t.Errorf("the client was informed of %q, want %q", heard.informed, informed)
 	}
 	if check != nil {
 		check(x)
@@ -357,8 +348,8 @@ func TestCalls(t *testing.T) {
 			if l.name != "rust" { // whose durations are not negative
 				p.run([]step{{"set|a|k|v|-1|-1", "-4"}, {"add|a|m|1|-1", "-4"}, {"get|a|k", "-1"}}, nil, nil)
 			}
-			p.run([]step{{"route|2", "a"}, {"choose|2|b", "ok"}, {"arm", "b"}, {"set-arm|c", "ok"}, {"arm", "c"}},
-				func(x *edge.Exchange) { x.Record.Arm = "a" }, func(x *edge.Exchange) {
+			p.run([]step{{"route|2", "a"}, {"choose|2|none", "-1"}, {"choose|2|b", "ok"}, {"arm", "b"}, {"set-arm|c", "ok"}, {"arm", "c"}},
+				func(x *edge.Exchange) { x.Record.Arm, x.Arms = "a", []string{"a", "b"} }, func(x *edge.Exchange) {
 					if got := x.Request.Fields.Get("X-Sluice-Arm"); got != "c" {
 						t.Errorf("the arm is %q", got)
 					}
@@ -427,7 +418,7 @@ func TestRandom(t *testing.T) {
 							if seen[n] {
 								t.Errorf("with the configuration %q %s comes twice", config, n)
 							}
-							seen[n] = true
+							seen[strings.Clone(n)] = true
 						}
 					})
 				}

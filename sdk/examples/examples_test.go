@@ -101,11 +101,30 @@ func (l lang) build(t testing.TB) map[string][]byte {
 	return all
 }
 
-func load(t testing.TB, e *wasm.Engine, binary []byte, config string) (*httpwasm.Filter, *bytes.Buffer, error) {
+// engine compiles for all tests.
+var engine = sync.OnceValue(func() *wasm.Engine { return wasm.NewEngine(wasm.Config{Time: 10 * time.Minute}) })
+
+// compiled are the modules that were compiled, once in a process: those of Go take
+// long with the race detector.
+var compiled sync.Map // of func() (*wasm.Module, error), by *byte
+
+func compile(t testing.TB, binary []byte) *wasm.Module {
+	t.Helper()
+	once, _ := compiled.LoadOrStore(&binary[0], sync.OnceValues(func() (*wasm.Module, error) {
+		return httpwasm.Compile(context.Background(), engine(), binary)
+	}))
+	m, err := once.(func() (*wasm.Module, error))()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func load(t testing.TB, binary []byte, config string) (*httpwasm.Filter, *bytes.Buffer, error) {
 	t.Helper()
 	log := new(bytes.Buffer)
-	f, err := httpwasm.Load(context.Background(), e, binary, httpwasm.Config{
-		Config: []byte(config), Timeout: 10 * time.Second, Start: 10 * time.Second, Log: slog.New(slog.NewTextHandler(log, nil))})
+	f, err := httpwasm.New(compile(t, binary), httpwasm.Config{
+		Config: []byte(config), Timeout: time.Minute, Start: time.Minute, Log: slog.New(slog.NewTextHandler(log, nil))})
 	if err == nil {
 		t.Cleanup(f.Close)
 	}
@@ -118,26 +137,24 @@ func TestExamples(t *testing.T) {
 	for _, l := range langs {
 		t.Run(l.name, func(t *testing.T) {
 			all := l.build(t)
-			e := wasm.NewEngine(wasm.Config{})
-			t.Cleanup(e.Close)
 			for _, name := range []string{"headers", "auth", "rewrite", "body"} {
-				t.Run(name, func(t *testing.T) { examples[name](t, e, all[name]) })
+				t.Run(name, func(t *testing.T) { examples[name](t, all[name]) })
 			}
 		})
 	}
 }
 
-var examples = map[string]func(t *testing.T, e *wasm.Engine, binary []byte){
-	"headers": func(t *testing.T, e *wasm.Engine, binary []byte) {
-		g := filter(t, e, binary, "")
+var examples = map[string]func(t *testing.T, binary []byte){
+	"headers": func(t *testing.T, binary []byte) {
+		g := filter(t, binary, "")
 		g.run("/", "X-Seen: before|X-Debug: 1|X-Debug: 2", "text/plain", "hello",
 			"GET / X-Seen=before,headers X-Through=sluice", "200 X-Sluice-Filter=headers hello")
 		g.run("/", "X-Through: nobody", "text/plain", "hello",
 			"GET / X-Seen=headers X-Through=sluice", "200 X-Sluice-Filter=headers hello")
 	},
-	"auth": func(t *testing.T, e *wasm.Engine, binary []byte) {
-		refused(t, e, binary, "", "ann", "ann ", " key", "ann key\nbob")
-		g := filter(t, e, binary, "ann change-me\n\nbob other key\n")
+	"auth": func(t *testing.T, binary []byte) {
+		refused(t, binary, "", "ann", "ann ", " key", "ann key\nbob")
+		g := filter(t, binary, "ann change-me\n\nbob other key\n")
 		denied := "401 Www-Authenticate=ApiKey 401 Unauthorized\n"
 		g.run("/", "", "", "", "", denied)
 		g.run("/", "X-Api-Key: ", "", "", "", denied)
@@ -147,18 +164,18 @@ var examples = map[string]func(t *testing.T, e *wasm.Engine, binary []byte){
 		g.run("/", "X-Api-Key: change-me|X-User: root", "text/plain", "secret", "GET / X-User=ann", "200 secret")
 		g.run("/", "X-Api-Key: other key", "text/plain", "secret", "GET / X-User=bob", "200 secret")
 	},
-	"rewrite": func(t *testing.T, e *wasm.Engine, binary []byte) {
-		refused(t, e, binary, "", "/a", "/a b", "a /b", "/a /b\nc")
-		g := filter(t, e, binary, "/api/v1/ /v1/\n/a /much/longer\n/api/ /never\n")
+	"rewrite": func(t *testing.T, binary []byte) {
+		refused(t, binary, "", "/a", "/a b", "a /b", "/a /b\nc")
+		g := filter(t, binary, "/api/v1/ /v1/\n/a /much/longer\n/api/ /never\n")
 		g.run("/", "", "text/plain", "", "GET /", "200 ")
 		g.run("/api/v1/users?id=7", "", "text/plain", "", "GET /v1/users?id=7", "200 ")
 		g.run("/api/v1", "", "text/plain", "", "GET /much/longerpi/v1", "200 ")
 		g.run("/a?b", "", "text/plain", "", "GET /much/longer?b", "200 ")
 		g.run("/"+strings.Repeat("b", 5000), "", "text/plain", "", "GET /"+strings.Repeat("b", 5000), "200 ")
 	},
-	"body": func(t *testing.T, e *wasm.Engine, binary []byte) {
-		refused(t, e, binary, "", "cat", " dog")
-		g := filter(t, e, binary, "cat elephant")
+	"body": func(t *testing.T, binary []byte) {
+		refused(t, binary, "", "cat", " dog")
+		g := filter(t, binary, "cat elephant")
 		f := func(contentType, from, to string) {
 			t.Helper()
 			g.run("/", "Accept-Encoding: gzip", contentType, from, "GET /", "200 "+to)
@@ -172,15 +189,15 @@ var examples = map[string]func(t *testing.T, e *wasm.Engine, binary []byte){
 			pad := strings.Repeat("x", at)
 			f("text/plain", pad+"cat"+pad+"ca", pad+"elephant"+pad+"ca")
 		}
-		filter(t, e, binary, "cat ").run("/", "", "text/plain", "a cat", "GET /", "200 a ")
+		filter(t, binary, "cat ").run("/", "", "text/plain", "a cat", "GET /", "200 a ")
 	},
 }
 
 // refused checks that a filter refuses configurations, and says why.
-func refused(t *testing.T, e *wasm.Engine, binary []byte, configs ...string) {
+func refused(t *testing.T, binary []byte, configs ...string) {
 	t.Helper()
 	for _, c := range configs {
-		if _, log, err := load(t, e, binary, c); err == nil || !strings.Contains(log.String()+err.Error(), "configuration: want ") {
+		if _, log, err := load(t, binary, c); err == nil || !strings.Contains(log.String()+err.Error(), "configuration: want ") {
 			t.Errorf("configuration %q: error is %v, logged %s", c, err, log)
 		}
 	}
@@ -192,9 +209,9 @@ type guest struct {
 	f *httpwasm.Filter
 }
 
-func filter(t *testing.T, e *wasm.Engine, binary []byte, config string) *guest {
+func filter(t *testing.T, binary []byte, config string) *guest {
 	t.Helper()
-	f, log, err := load(t, e, binary, config)
+	f, log, err := load(t, binary, config)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, log)
 	}
@@ -265,9 +282,7 @@ func BenchmarkHeaders(b *testing.B) {
 	for _, l := range langs {
 		b.Run(l.name, func(b *testing.B) {
 			binary := l.build(b)["headers"]
-			e := wasm.NewEngine(wasm.Config{})
-			defer e.Close()
-			f, _, err := load(b, e, binary, "")
+			f, _, err := load(b, binary, "")
 			if err != nil {
 				b.Fatal(err)
 			}
