@@ -54,7 +54,8 @@ type Proxy struct {
 // Filter is an [edge.Filter] that a module implements.
 type Filter struct {
 	guest
-	abi ABI
+	abi   ABI
+	fresh []string // what of the module keeps its instances from being put back
 }
 
 // guest is what the filters of all ABIs have alike.
@@ -74,6 +75,15 @@ type guest interface {
 
 // ABI returns the ABI that the filter is of.
 func (f *Filter) ABI() ABI { return f.abi }
+
+// Stats returns the filter's counters.
+func (f *Filter) Stats() wasm.Stats {
+	s := f.guest.Stats()
+	if s.Fresh == nil {
+		s.Fresh = f.fresh
+	}
+	return s
+}
 
 // Compile compiles a module and checks that it can be a filter. The error says
 // everything that is wrong. Who gets the Module closes it.
@@ -112,7 +122,11 @@ func New(m *wasm.Module, cfg Config) (*Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Filter{g, abi}, nil
+	f := &Filter{guest: g, abi: abi}
+	if !cfg.Shared {
+		f.fresh = m.Info.Fresh
+	}
+	return f, nil
 }
 
 func newHTTPWasm(m *wasm.Module, c *Config) (guest, error) {

@@ -26,13 +26,13 @@ var (
 	helloFn      = api.Function{Name: "hello", Live: 1, Routes: []string{"shop/hello"}, Runs: 12, Running: 2, Versions: []api.ModuleVersion{helloVersion}}
 	idleFn       = api.Function{Name: "日本", Versions: []api.ModuleVersion{helloVersion}}
 
-	canaryDeployment = api.Deployment{Versions: []api.Deployed{{Version: 2, Percent: 95, Requests: 123_456, Errors: 12, Mean: 0.0123, P95: 0.034}, {Version: 3, Percent: 5, Requests: 6500, Errors: 130, Traps: 7, Mean: 0.0251, P95: 1.25}},
+	canaryDeployment = api.Deployment{Versions: []api.Deployed{{Version: 2, Percent: 95, Requests: 123_456, Errors: 12, Mean: 0.0123, P95: 0.034}, {Version: 3, Percent: 5, Requests: 6500, Errors: 130, Traps: 7, Mean: 0.0251, P95: 1.25, WhyFresh: "changes a table by table.set"}},
 		Shadow: 4, Guard: "roll back if traps > 0.1% or errors > 1% or time > 2x over 5m after 200 requests", Since: now.Add(-25 * time.Minute)}
 	canaryFilter = api.Filter{Name: "canary", Live: 2, Routes: []string{"shop/checkout"}, Runs: 129_956, Failures: 7, Deployment: canaryDeployment,
 		Versions: []api.ModuleVersion{{Version: 4, Shadow: true, ABI: "http-wasm", Bytes: 3000, Uploaded: now.Add(-time.Minute), Source: "api"}, {Version: 3, Live: true, Percent: 5, ABI: "http-wasm", Bytes: 2000, Uploaded: now.Add(-time.Hour), Source: "api"}, {Version: 2, Live: true, Percent: 95, ABI: "http-wasm", Bytes: 1000, Uploaded: now.Add(-50 * time.Hour), Source: "file"}}}
 	leftFilter = api.Filter{Name: "left", Live: 2, Routes: []string{"shop/checkout"}, Versions: []api.ModuleVersion{firstVersion},
 		Deployment: api.Deployment{Versions: []api.Deployed{{Version: 2, Percent: 100}}, Guard: "roll back if traps > 0.1%", Since: now.Add(-time.Minute),
-			RolledBack: &api.RolledBack{From: 3, To: 2, Reason: "traps 4% > 0.1%: 20 of 500 requests, of the older version 0 of 9500", Time: now.Add(-time.Minute)}},
+			RolledBack: &api.RolledBack{From: 3, To: 2, Reason: "traps 4% > 0.1%: 20 of 500 requests, of the older version 0 of 9500", Time: now.Add(-time.Minute), Unsaved: "open /var/lib/sluice/files/0f34/overlays.json: no space left on device"}},
 		Damage: "/var/lib/sluice/modules/modules/0f34.wasm: has been changed: upload the module again\x1b[2J"}
 	backFilter = api.Filter{Name: "back", Live: 2, Deployment: leftFilter.Deployment}
 	shadowed   = api.Shadow{Version: 4, Since: now.Add(-time.Hour), Same: 12_345, Differs: 3, Failed: 1, Dropped: map[string]uint64{"busy": 17, "large": 2}, Kinds: map[string]uint64{"status": 2, "verdict": 1, "fields": 2},

@@ -173,6 +173,11 @@ func showDeployment(g *globals, out *screen, d api.Deployment) error {
 	if err := out.tables(t); err != nil {
 		return err
 	}
+	for _, v := range d.Versions {
+		if v.WhyFresh != "" {
+			wrapped(out, fmt.Sprintf("@%d: ", v.Version), "each request starts an instance of its own, since the module "+text.Printable(v.WhyFresh)+". Built without that, instances are put back in microseconds.")
+		}
+	}
 	var said []string
 	if d.Shadow != 0 {
 		said = append(said, fmt.Sprintf("@%d in shadow", d.Shadow))

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
@@ -330,7 +331,7 @@ func both(first, second edit) edit {
 func describeDeployment[G guest](d *deployment[G], name string, meters *runMeters) api.Deployment {
 	shown := api.Deployment{Versions: []api.Deployed{}, Shadow: d.inShadow.Number}
 	for i, v := range d.running {
-		o := api.Deployed{Version: v.number, Percent: float64(d.weights[i]) * 100 / float64(rollout.Whole)}
+		o := api.Deployed{Version: v.number, Percent: float64(d.weights[i]) * 100 / float64(rollout.Whole), WhyFresh: strings.Join(v.guest.Stats().Fresh, "; ")}
 		if d.retreat != nil {
 			o.Percent = float64(100 * (1 - i)) // whatever the configuration says
 		}

@@ -159,3 +159,26 @@ func TestDiffAfterRetreat(t *testing.T) {
 		t.Errorf("%+v, %v", f.Deployment, err)
 	}
 }
+
+// It is told which versions have an instance made for each request, and why.
+func TestWhyFresh(t *testing.T) {
+	at := port(t)
+	p := startIn(t, t.TempDir(), underLoad, "$AT", at, "$ORIGIN", "127.0.0.1:1")
+	push := func(name string) string {
+		t.Helper()
+		if _, _, err := p.PushFilter(context.Background(), "f", bytes.NewReader(module(t, name)), api.Use{}); err != nil {
+			t.Fatal(err)
+		}
+		f, err := p.Filter("f")
+		if err != nil || len(f.Deployment.Versions) != 1 {
+			t.Fatalf("%+v, %v", f, err)
+		}
+		return f.Deployment.Versions[0].WhyFresh
+	}
+	if why := push("hello"); why != "" {
+		t.Errorf("hello: %q", why)
+	}
+	if why := push("table-bomb"); !strings.Contains(why, "table") {
+		t.Errorf("table-bomb: %q", why)
+	}
+}

@@ -8,10 +8,14 @@ import (
 	"github.com/sluice-edge/sluice/edge/rollout"
 	"github.com/sluice-edge/sluice/filters/deploy"
 	"github.com/sluice-edge/sluice/filters/registry"
+	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
 // guest is a module that is ready to run: of a filter or of a function.
-type guest interface{ Close() }
+type guest interface {
+	Stats() wasm.Stats
+	Close()
+}
 
 // slot holds the deployment that serves. Routes refer to it by their filter or function,
 // so an upload is live at once everywhere.

@@ -56,7 +56,7 @@ type Guest struct {
 // NewFilter makes a filter of a module, of which it keeps a reference of its own. It
 // counts and logs apart from filters that serve.
 func NewFilter(m *wasm.Module, c filters.Config, cfg Config) (*Guest, error) {
-	g := newGuest(m, cfg)
+	g := newGuest(cfg)
 	c.Log, c.Journal = everything(), g.journal
 	begun := time.Now()
 	f, err := filters.New(m, c)
@@ -65,13 +65,13 @@ func NewFilter(m *wasm.Module, c filters.Config, cfg Config) (*Guest, error) {
 	}
 	g.filter = f
 	g.like.Filter, g.like.Version, g.like.ABI = c.Name, c.Version, string(f.ABI())
-	g.like.Cost.StartMS = milliseconds(time.Since(begun))
+	g.made(begun)
 	return g, nil
 }
 
 // NewFunction makes a function of a module, likewise.
 func NewFunction(m *wasm.Module, c function.Config, cfg Config) (*Guest, error) {
-	g := newGuest(m, cfg)
+	g := newGuest(cfg)
 	c.Log, c.Journal = everything(), g.journal
 	begun := time.Now()
 	f, err := function.New(m, c)
@@ -80,15 +80,20 @@ func NewFunction(m *wasm.Module, c function.Config, cfg Config) (*Guest, error) 
 	}
 	g.function = f
 	g.like.Function, g.like.Version, g.like.ABI = c.Name, c.Version, f.Kind().String()
-	g.like.Cost.StartMS = milliseconds(time.Since(begun))
+	g.made(begun)
 	return g, nil
 }
 
-func newGuest(m *wasm.Module, cfg Config) *Guest {
+// made notes what making the guest has come to.
+func (g *Guest) made(begun time.Time) {
+	why := g.stats().Fresh
+	g.like.Cost.StartMS = milliseconds(time.Since(begun))
+	g.like.Cost.Fresh, g.like.Cost.Why = len(why) > 0, strings.Join(why, "; ")
+}
+
+func newGuest(cfg Config) *Guest {
 	cfg.setDefaults()
 	g := &Guest{cfg: cfg, journal: journal.New(slog.New(slog.DiscardHandler), journal.Config{Lines: cfg.Lines})}
-	why := m.Info.Fresh
-	g.like.Cost.Fresh, g.like.Cost.Why = len(why) > 0, strings.Join(why, "; ")
 	g.like.Changes, g.like.Said = []api.TrialChange{}, []api.TrialLine{}
 	return g
 }

@@ -24,4 +24,5 @@ type Stats struct {
 	Instances int            // now, in use
 	Bytes     int64          // memory that instances hold now
 	Peak      int64          // the most memory that one instance has had, in bytes
+	Fresh     []string       // why each exchange gets an instance that is made for it; empty: they are put back
 }

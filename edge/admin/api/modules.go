@@ -48,6 +48,7 @@ type Deployed struct {
 	Traps    uint64  `json:"traps"`  // of the requests: the module itself has failed
 	Mean     float64 `json:"mean_ms"`
 	P95      float64 `json:"p95_ms"`
+	WhyFresh string  `json:"why_fresh,omitempty"` // each request gets an instance that is made for it, since the module's cannot be put back
 }
 
 // RolledBack is what a guard has done.
