@@ -131,8 +131,8 @@ type key struct {
 
 var encode = base64.RawURLEncoding.EncodeToString
 
-// keys makes one of each sort.
-func keys(t testing.TB) []key {
+// keys makes one of each sort, those of RSA with so many bits.
+func keys(t testing.TB, sizes ...int) []key {
 	t.Helper()
 	var all []key
 	add := func(alg string, public map[string]string, sign func(message []byte) ([]byte, error)) {
@@ -152,7 +152,7 @@ func keys(t testing.TB) []key {
 		h.Write(message)
 		return h.Sum(nil), nil
 	})
-	for _, bits := range []int{2048, 3072, 4096} {
+	for _, bits := range sizes {
 		k, err := rsa.GenerateKey(rand.Reader, bits)
 		if err != nil {
 			t.Fatal(err)
@@ -237,7 +237,7 @@ func ask(t testing.TB, f *httpwasm.Filter, x *edge.Exchange, token string) strin
 func TestSignatures(t *testing.T) {
 	e := wasm.NewEngine(wasm.Config{})
 	t.Cleanup(e.Close)
-	all := keys(t)
+	all := keys(t, 2048, 3072, 4096)
 	f := filter(t, e, all...)
 	x := new(edge.Exchange)
 	const wrong, malformed = "401 401: the signature is wrong\n", "401 401: the token is malformed\n"
@@ -336,7 +336,7 @@ func plus(t *testing.T, number []byte, hex string, little bool) []byte {
 func BenchmarkCheck(b *testing.B) {
 	e := wasm.NewEngine(wasm.Config{})
 	b.Cleanup(e.Close)
-	all := keys(b)
+	all := keys(b, 2048, 3072, 4096)
 	f := filter(b, e, all...)
 	x := new(edge.Exchange)
 	for _, k := range all {
