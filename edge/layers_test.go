@@ -39,6 +39,7 @@ var layers = map[string]int{
 	"edge/certs":       2,
 	"edge/kv":          2,
 	"edge/listen":      2,
+	"edge/redact":      2,
 	"edge/rollout":     2,
 	"filters/journal":  2,
 	"filters/registry": 2,

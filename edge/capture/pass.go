@@ -58,7 +58,7 @@ func (p *passing) keep(b []byte) {
 func (p *passing) end(trailers *edge.Fields) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.trailers = p.of.redact.fields(trailers)
+	p.trailers = fieldsOf(&p.of.redact, trailers)
 }
 
 // take returns what was kept, and how many bytes have passed.

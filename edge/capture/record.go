@@ -7,12 +7,13 @@ import (
 
 	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/edge/admin/api"
+	"github.com/sluice-edge/sluice/edge/redact"
 )
 
 // recording is one exchange's part in one capture.
 type recording struct {
 	capture *Capture
-	redact  redactor
+	redact  redact.Redactor
 	line    api.Captured
 	held    int64 // bytes that are reserved for its heads
 
@@ -48,14 +49,14 @@ func (r *Recorder) enter(c *Capture) bool {
 
 func (r *Recorder) begin(c *Capture, x *edge.Exchange, site, route string) {
 	q := &x.Request
-	o := &recording{capture: c, redact: redactor{names: c.wanted.Redact}}
+	o := &recording{capture: c, redact: redact.Redactor{Names: c.wanted.Redact}}
 	o.line = api.Captured{
 		Format: api.CaptureFormat, ID: strings.Clone(x.Record.ID), Time: x.Record.Start, Client: strings.Clone(x.Record.ClientIP),
 		Proto: strings.Clone(q.Proto), Site: strings.Clone(site), Route: strings.Clone(route),
 		Request: api.HTTPRequest{
 			Method:  strings.Clone(q.Method),
-			URL:     o.redact.url(q.Scheme + "://" + q.Authority + target(q)),
-			Headers: o.redact.fields(&q.Fields),
+			URL:     o.redact.URL(q.Scheme + "://" + q.Authority + target(q)),
+			Headers: fieldsOf(&o.redact, &q.Fields),
 		},
 	}
 	x.OnEnd(o)
@@ -116,7 +117,7 @@ func (r *Recorder) Answer(x *edge.Exchange) {
 }
 
 func (o *recording) head(r *edge.Response) *api.HTTPResponse {
-	h := &api.HTTPResponse{Status: r.Status, Headers: o.redact.fields(&r.Fields)}
+	h := &api.HTTPResponse{Status: r.Status, Headers: fieldsOf(&o.redact, &r.Fields)}
 	o.hold(sizeOf(h.Headers))
 	return h
 }
@@ -164,14 +165,14 @@ func (o *recording) finish(x *edge.Exchange) {
 	content, total, trailers := o.request.take()
 	q.Bytes, q.Trailers = max(total, x.Record.Received), trailers
 	q.Cut = q.Bytes > int64(len(content))
-	q.SetContent(o.redact.content(content, q.Headers))
+	q.SetContent(contentOf(&o.redact, content, q.Headers))
 	o.response.fill(line.Response)
 	o.answer.fill(line.Answer)
 	if line.Answer != nil {
 		line.Answer.Bytes = max(line.Answer.Bytes, x.Record.Sent)
 		line.Answer.Cut = line.Answer.Bytes > int64(len(line.Answer.Content()))
 	}
-	line.Redacted = o.redact.found()
+	line.Redacted = o.redact.Found()
 }
 
 // add appends a line. of.mu is held.

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/edge/redact"
 )
 
 // The kinds of differences.
@@ -23,7 +24,7 @@ const (
 const maxDetails = 20
 
 // compare returns in what the version in shadow differs from that which has served.
-func compare(live, shadow *outcome, redact []string) (kinds, details []string) {
+func compare(live, shadow *outcome, tell *redact.Redactor) (kinds, details []string) {
 	add := func(kind string, more ...string) {
 		kinds = append(kinds, kind)
 		details = append(details, more...)
@@ -35,9 +36,9 @@ func compare(live, shadow *outcome, redact []string) (kinds, details []string) {
 	if live.on {
 		a, b := &live.sent, &shadow.sent
 		if a.method != b.method || a.authority != b.authority || a.target != b.target {
-			add(differsRequest, fmt.Sprintf("request: %s %s%s; in shadow %s %s%s", brief(a.method), brief(a.authority), brief(a.target), brief(b.method), brief(b.authority), brief(b.target)))
+			add(differsRequest, fmt.Sprintf("request: %s %s%s; in shadow %s %s%s", brief(a.method), brief(a.authority), brief(tell.URL(a.target)), brief(b.method), brief(b.authority), brief(tell.URL(b.target))))
 		}
-		if d := fieldDifferences("request ", &a.fields, &b.fields, redact); d != nil {
+		if d := fieldDifferences("request ", &a.fields, &b.fields, tell); d != nil {
 			add(differsRequestFields, d...)
 		}
 		if a.content.differs(&b.content) {
@@ -47,7 +48,7 @@ func compare(live, shadow *outcome, redact []string) (kinds, details []string) {
 	if live.status != shadow.status {
 		add(differsStatus, fmt.Sprintf("status: %d; in shadow %d", live.status, shadow.status))
 	}
-	if d := fieldDifferences("", &live.fields, &shadow.fields, redact); d != nil {
+	if d := fieldDifferences("", &live.fields, &shadow.fields, tell); d != nil {
 		add(differsFields, d...)
 	}
 	if live.content.differs(&shadow.content) {
@@ -80,7 +81,7 @@ func (c *content) size() string {
 
 // fieldDifferences returns the fields of a name that do not have the same values in the
 // same order. The order of names is no difference.
-func fieldDifferences(what string, a, b *edge.Fields, redact []string) []string {
+func fieldDifferences(what string, a, b *edge.Fields, tell *redact.Redactor) []string {
 	var details []string
 	seen := make(map[string]bool)
 	look := func(name string) {
@@ -91,7 +92,7 @@ func fieldDifferences(what string, a, b *edge.Fields, redact []string) []string 
 		seen[lower] = true
 		was, is := slices.Collect(a.Values(name)), slices.Collect(b.Values(name))
 		if !slices.Equal(was, is) {
-			details = append(details, fmt.Sprintf("%sfield %s: %s; in shadow %s", what, brief(name), shown(lower, was, redact), shown(lower, is, redact)))
+			details = append(details, fmt.Sprintf("%sfield %s: %s; in shadow %s", what, brief(name), shown(name, was, tell), shown(name, is, tell)))
 		}
 	}
 	for name := range a.All() {
@@ -104,12 +105,16 @@ func fieldDifferences(what string, a, b *edge.Fields, redact []string) []string 
 }
 
 // shown returns the values of a field as people may see them.
-func shown(lower string, values []string, redact []string) string {
+func shown(name string, values []string, tell *redact.Redactor) string {
 	switch {
 	case len(values) == 0:
 		return "none"
-	case lower == "cookie", lower == "set-cookie", slices.Contains(redact, lower):
+	case tell.Field(name):
 		return "(redacted)"
 	}
-	return fmt.Sprintf("%q", brief(strings.Join(values, ", ")))
+	told := make([]string, len(values))
+	for i, v := range values {
+		told[i] = tell.URL(v)
+	}
+	return fmt.Sprintf("%q", brief(strings.Join(told, ", ")))
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/edge/redact"
 )
 
 // ShadowConfig describes a version in shadow.
@@ -29,7 +30,7 @@ type ShadowConfig struct {
 	Concurrent int      // exchanges that are copied at a time, from their beginning until the version has run; others are dropped. Default: 100
 	Bytes      int64    // content of a request, or of a response, that is copied; exchanges with more are dropped. Default: 64 KiB
 	Keep       int      // differences that are kept, the latest. Default: 20
-	Redact     []string // fields, in lower case, whose values no difference shows. Those of cookies are never shown
+	Redact     []string // fields, and parameters of queries, whose values no difference shows, besides those that edge/redact knows
 }
 
 func (c *ShadowConfig) setDefaults() {
@@ -192,7 +193,7 @@ func (s *Shadow) run(c *shadowed) {
 		s.keep(c, []string{"failed"}, []string{reason(err)})
 		return
 	}
-	kinds, details := compare(&c.live, &o, s.cfg.Redact)
+	kinds, details := compare(&c.live, &o, &redact.Redactor{Names: s.cfg.Redact})
 	s.count(func(r *Report) {
 		s.took[0] += c.took
 		s.took[1] += run.Took
@@ -230,7 +231,8 @@ func (s *Shadow) count(f func(*Report)) {
 // keep keeps a difference, in the place of the oldest if there are enough.
 func (s *Shadow) keep(c *shadowed, kinds, details []string) {
 	r := &c.fork.Record
-	d := Difference{Time: r.Start, ID: r.ID, Method: brief(c.method), Target: brief(c.target), Live: c.number, Kinds: kinds, Details: details}
+	tell := redact.Redactor{Names: s.cfg.Redact}
+	d := Difference{Time: r.Start, ID: r.ID, Method: brief(c.method), Target: brief(tell.URL(c.target)), Live: c.number, Kinds: kinds, Details: details}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.kept) < s.cfg.Keep {

@@ -195,6 +195,11 @@ func TestDifferences(t *testing.T) {
 		x.Request.Fields.Del("cookie")
 		x.Request.Fields.Add("New", "n")
 	}), "request-fields", "Authorization: (redacted); in shadow (redacted)", "Cookie: (redacted); in shadow none", `New: none; in shadow "n"`)
+	f("secrets in queries", goOn, before(func(x *edge.Exchange) {
+		x.Request.Query = "access%5Ftoken=s3cret"
+		x.Request.Fields.Add("Referer", "http://example.org/?token=s3cret")
+		x.Request.Fields.Add("X-Api-Key", "s3cret")
+	}), "request request-fields", "/a?b=c; in shadow POST example.org/a?access%5Ftoken=%5Bredacted%5D", "Referer: none", "X-Api-Key: none; in shadow (redacted)")
 	f("content of the request", goOn, before(func(x *edge.Exchange) { x.Request.Body = edge.Content([]byte("hallo")) }), "request-content", "request content: 5 bytes")
 	f("field of the response", goOn, after(func(x *edge.Exchange) { x.Response.Fields.Set("Set-Cookie", "s3cret") }), "fields", "Set-Cookie: none; in shadow (redacted)")
 	f("content of the response", goOn, after(func(x *edge.Exchange) {
