@@ -254,9 +254,13 @@ func (s *Server) deployEdit(what, name string, c api.DeploymentChange, all bool)
 		delete(value, "shadow")
 		if len(c.Versions) == 2 || all {
 			shares := make(map[string]any)
-			for _, v := range c.Versions {
-				// Rounded as it is used, and never to another sum.
-				share := math.Round(v.Percent*float64(rollout.Percent)) / float64(rollout.Percent)
+			first := rollout.Weight(math.Round(c.Versions[0].Percent * float64(rollout.Percent)))
+			for i, v := range c.Versions {
+				weight := first
+				if i == 1 {
+					weight = rollout.Whole - first // rounded as it is used, and never to another sum
+				}
+				share := float64(weight) / float64(rollout.Percent)
 				shares["@"+strconv.Itoa(v.Version)] = strconv.FormatFloat(share, 'f', -1, 64) + "%"
 			}
 			value["deploy"] = shares
