@@ -157,6 +157,9 @@ func serve(t *testing.T, binary []byte, config string) *proxy {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.f.Close)
+	if why := p.f.Stats().Fresh; len(why) > 0 && config == "" {
+		t.Errorf("each request makes an instance: %s", why)
+	}
 	return p
 }
 
@@ -411,6 +414,10 @@ func TestRandom(t *testing.T) {
 		t.Run(l.name, func(t *testing.T) {
 			for _, config := range []string{"", "draw"} {
 				p := serve(t, l.everything(t), config)
+				// Go keeps what the system has drawn as it is, where it can be replaced.
+				if fresh := len(p.f.Stats().Fresh) > 0; fresh != (config == "draw" && l.name == "assemblyscript") {
+					t.Errorf("with the configuration %q each request makes an instance: %t", config, fresh)
+				}
 				seen := make(map[string]bool)
 				for range 20 {
 					p.run([]step{{"random", whatever}, {"random", whatever}}, nil, func(x *edge.Exchange) {

@@ -215,6 +215,9 @@ func filter(t *testing.T, binary []byte, config string) *guest {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, log)
 	}
+	if why := f.Stats().Fresh; len(why) > 0 {
+		t.Errorf("each request makes an instance: %s", why)
+	}
 	return &guest{t, f}
 }
 

@@ -179,3 +179,18 @@ export function abort(message: string | null, file: string | null, line: u32, co
   log_message(2, at(text), text.byteLength);
   unreachable();
 }
+
+// @ts-ignore: decorator
+@external("wasi_snapshot_preview1", "random_get")
+declare function random_get(buf: usize, length: u32): u32;
+
+const drawn = memory.data(8);
+
+// Is what asc asks for the seed of Math.random at its first use, if it is told
+// --use seed=sluice/assembly/host/seed: no two exchanges have it in common. What draws while it is
+// initialised is initialised for each exchange anew, which takes longer. A module that does not
+// use Math.random does not import random_get.
+export function seed(): f64 {
+  if (random_get(drawn, 8) != 0) unreachable();
+  return load<f64>(drawn);
+}

@@ -14,7 +14,7 @@
 //	handle(new Greet());
 //
 // is built by asc with --exportStart _initialize --use abort=sluice/assembly/host/abort
-// --use seed=sluice/assembly/random/seed. The second is for Math.random.
+// --use seed=sluice/assembly/host/seed. The second is for Math.random.
 //
 // Each exchange gets an instance of the module as it was after its initialisation: what a
 // filter keeps in variables lasts for one exchange.
@@ -25,7 +25,6 @@
 
 import * as host from "./host";
 import { Request, Response, config } from "./message";
-import { renew } from "./random";
 
 export { Body, Fields, Request, Response } from "./message";
 
@@ -163,7 +162,6 @@ export function handle(f: Filter): void {
 
 /** What the host calls for a request: a module exports it. */
 export function handle_request(): u64 {
-  renew();
   const x = new Exchange();
   if (filter.request(x) == Verdict.Stop) return 0;
   let at = held.indexOf(null);

@@ -5,5 +5,5 @@ set -eu
 out=$(realpath "${1:-$(dirname "$0")}")
 cd "$(dirname "$0")/.."
 for name in headers auth rewrite body; do
-	npx --no-install asc examples/$name.ts --optimize --exportStart _initialize --use abort=assembly/host/abort --use seed=assembly/random/seed -o "$out/$name.wasm"
+	npx --no-install asc examples/$name.ts --optimize --exportStart _initialize --use abort=assembly/host/abort --use seed=assembly/host/seed -o "$out/$name.wasm"
 done

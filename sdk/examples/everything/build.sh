@@ -16,6 +16,6 @@ rust)
 assemblyscript)
 	cd ../..
 	assemblyscript/node_modules/.bin/asc examples/everything/everything.ts --optimize --exportStart _initialize \
-		--use abort=assemblyscript/assembly/host/abort --use seed=assemblyscript/assembly/random/seed -o "$out"
+		--use abort=assemblyscript/assembly/host/abort --use seed=assemblyscript/assembly/host/seed -o "$out"
 	;;
 esac

@@ -125,7 +125,7 @@ func TestFiles(t *testing.T) {
 	f(Filter, Rust, inRust...)
 	f(Function, Rust, inRust...)
 	inAS := []string{"README.md", "build.sh", "main.ts", "package-lock.json", "package.json", "sluice.yaml", "sluice/LICENSE"}
-	for _, name := range []string{"fetch", "host", "index", "kv", "message", "metrics", "proxy", "random"} {
+	for _, name := range []string{"fetch", "host", "index", "kv", "message", "metrics", "proxy"} {
 		inAS = append(inAS, "sluice/assembly/"+name+".ts")
 	}
 	f(Filter, AssemblyScript, inAS...)
