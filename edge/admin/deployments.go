@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"strconv"
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
 )
@@ -17,7 +18,7 @@ func (a *API) deployments(mux *http.ServeMux) {
 	})
 	mux.HandleFunc("GET /v1/filters/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
 		d, err := a.proxy.FilterDeployment(r.PathValue("name"))
-		a.answer(w, r, d, err)
+		a.deployed(w, r, d, err)
 	})
 	mux.HandleFunc("PUT /v1/filters/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
 		a.deploy(w, r, "filter", a.proxy.DeployFilter)
@@ -36,7 +37,7 @@ func (a *API) deployments(mux *http.ServeMux) {
 	})
 	mux.HandleFunc("GET /v1/functions/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
 		d, err := a.proxy.FunctionDeployment(r.PathValue("name"))
-		a.answer(w, r, d, err)
+		a.deployed(w, r, d, err)
 	})
 	mux.HandleFunc("PUT /v1/functions/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
 		a.deploy(w, r, "function", a.proxy.DeployFunction)
@@ -55,9 +56,22 @@ func (a *API) deploy(w http.ResponseWriter, r *http.Request, what string, deploy
 		a.failed(w, r, err)
 		return
 	}
+	c.IfMatch = changeOf(r).IfMatch
 	d, err := deploy(name, c, dryRun(r))
 	if err == nil && !dryRun(r) {
 		a.audit(r, what+" deployed", what, name, "versions", c.Versions, "shadow", c.Shadow, "guard", d.Guard)
+	}
+	if dryRun(r) {
+		a.answer(w, r, d, err) // which is not what runs
+		return
+	}
+	a.deployed(w, r, d, err)
+}
+
+// deployed sends a deployment with its ETag (RFC 9110, section 8.8.3).
+func (a *API) deployed(w http.ResponseWriter, r *http.Request, d api.Deployment, err error) {
+	if err == nil {
+		w.Header().Set("ETag", strconv.Quote(d.ETag()))
 	}
 	a.answer(w, r, d, err)
 }

@@ -3,14 +3,13 @@ package server_test
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	guests "github.com/sluice-edge/sluice/wasm-testdata"
 )
 
-// TestCodeIsKept: a start finds the code that another has compiled, and says how
-// sandboxes are put back.
+// TestCodeIsKept: a start finds the code that another has compiled; the status says
+// how sandboxes are put back.
 func TestCodeIsKept(t *testing.T) {
 	dir, state := t.TempDir(), filepath.Join(t.TempDir(), "state")
 	writeFile(t, filepath.Join(dir, "hello.wasm"), string(guests.Read(t, "hello")))
@@ -30,8 +29,8 @@ sites:
 		if err != nil {
 			t.Fatal(err)
 		}
-		if how := s.Status().Sandboxes; how == "" || !strings.Contains(log.String(), how) {
-			t.Errorf("status says %q; log is %s", how, log)
+		if how := s.Status().Sandboxes; how == "" {
+			t.Error("status does not say how sandboxes are put back")
 		}
 		if err := s.Close(); err != nil {
 			t.Error(err)

@@ -96,6 +96,42 @@ func TestDeploymentInputs(t *testing.T) {
 	}
 }
 
+// Who says what is to run now does not overwrite what somebody else has made run since.
+func TestDeployIfMatch(t *testing.T) {
+	p, _, ask := trapping(t)
+	p.deploy(alone)
+	look := func() string {
+		t.Helper()
+		d, err := p.FilterDeployment("f")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.ETag()
+	}
+	seen := look()
+	if ask(); look() != seen {
+		t.Error("the ETag changes with what is served")
+	}
+	c := half
+	c.IfMatch = seen
+	p.deploy(c)
+	was := deployed(t, p.Server)
+	for _, dry := range []bool{true, false} {
+		_, err := p.DeployFilter("f", c, dry)
+		if problem, ok := errors.AsType[*api.Problem](err); !ok || problem.Status != http.StatusPreconditionFailed {
+			t.Errorf("dry %v: %v", dry, err)
+		}
+	}
+	if got := deployed(t, p.Server); got != was {
+		t.Errorf("%s became %s", was, got)
+	}
+	c.IfMatch = look()
+	p.rolledBack(ask)
+	if _, err := p.DeployFilter("f", c, false); err == nil {
+		t.Error("what a guard has rolled back is deployed again, by who has not seen that")
+	}
+}
+
 // Of two who deploy at the same time each succeeds, and one of both is what runs.
 func TestTwoDeploy(t *testing.T) {
 	at := port(t)

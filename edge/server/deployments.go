@@ -82,12 +82,15 @@ func (s *Server) deployment(k *kind, name string, c api.DeploymentChange, dry bo
 		return err
 	}
 	to := s.deployEdit(k.what, name, c, false)
-	if dry {
-		_, err := s.change(api.Change{DryRun: true}, "", to)
-		return err
-	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	if err := s.matches(k, name, c.IfMatch); err != nil {
+		return err
+	}
+	if dry {
+		_, err := s.changeNow(api.Change{DryRun: true}, "", to)
+		return err
+	}
 	if why != nil && !s.stands(k, name, why) {
 		return errOvertaken
 	}
@@ -114,6 +117,23 @@ func (s *Server) deployment(k *kind, name string, c api.DeploymentChange, dry bo
 		return nil
 	}
 	return s.settle(k, name, c, cause, to, why)
+}
+
+// matches says that what runs is not what somebody has seen who asks for a change (RFC
+// 9110, section 13.1.1). s.changing is held.
+func (s *Server) matches(k *kind, name, tag string) error {
+	if tag == "" || tag == "*" {
+		return nil
+	}
+	look := s.FilterDeployment
+	if k.what == "function" {
+		look = s.FunctionDeployment
+	}
+	d, err := look(name)
+	if err == nil && d.ETag() != tag {
+		err = &api.Problem{Title: "the deployment has changed", Status: http.StatusPreconditionFailed, Detail: "somebody was faster, or a guard: what runs has the ETag " + d.ETag(), Hint: "look at it again"}
+	}
+	return err
 }
 
 // inTwoSteps reports whether a change is one of the configuration and, before that can

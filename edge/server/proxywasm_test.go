@@ -39,11 +39,11 @@ filters:
 // proxyWasm is a proxy with these filters.
 type proxyWasm struct {
 	*proxy
-	file, addr string
-	vars       []string
-	called     chan struct{} // gets a value when the upstream api is called
-	answer     chan struct{} // it answers when it can take one from here
-	ended      chan struct{} // is closed when a call is given up
+	addr   string
+	vars   []string
+	called chan struct{} // gets a value when the upstream api is called
+	answer chan struct{} // it answers when it can take one from here
+	ended  chan struct{} // is closed when a call is given up
 }
 
 func startProxyWasm(t *testing.T) *proxyWasm {

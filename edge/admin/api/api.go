@@ -43,7 +43,8 @@
 // ?config=VALUE; PUT of a function takes ?route=SITE/PATH, which makes that route
 // if there is none. Every write takes ?dry_run=1, which checks and changes
 // nothing. What changes the configuration takes If-Match with the ETag of
-// /v1/config, and is refused with 412 if somebody was faster.
+// /v1/config, a deployment with its own, and is refused with 412 if somebody was
+// faster.
 //
 // Errors are a Problem, as application/problem+json.
 package api

@@ -1,6 +1,11 @@
 package api
 
-import "time"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+)
 
 // Filter is a filter and the versions of its module.
 type Filter struct {
@@ -39,6 +44,16 @@ type Deployment struct {
 	RolledBack *RolledBack `json:"rolled_back,omitempty"` // by the guard, and nothing was deployed since
 }
 
+// ETag returns what stands for which versions run and how, and not for what they have done.
+func (d *Deployment) ETag() string {
+	h := sha256.New()
+	for _, v := range d.Versions {
+		fmt.Fprintf(h, "%d %v\n", v.Version, v.Percent)
+	}
+	fmt.Fprintf(h, "%d %s", d.Shadow, d.Guard)
+	return hex.EncodeToString(h.Sum(nil)[:12])
+}
+
 // Deployed is a version that serves.
 type Deployed struct {
 	Version  int     `json:"version"`
@@ -66,6 +81,8 @@ type DeploymentChange struct {
 	Versions []DeployedShare `json:"versions"`         // one or two; together 100 percent
 	Shadow   int             `json:"shadow,omitempty"` // 0: none
 	Guard    *string         `json:"guard,omitempty"`  // nil: the one that there is; "off": none
+
+	IfMatch string `json:"-"` // ETag that the deployment must have; "": any
 }
 
 // DeployedShare is the part of the traffic that a version is to have.
