@@ -3,6 +3,7 @@ package proxywasm
 import (
 	"bytes"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -258,6 +259,25 @@ func TestPauses(t *testing.T) {
 			t.Errorf("%s: %d instances are in use", mode, n)
 		}
 	}
+}
+
+// Whatever guests have done, nothing of it is left when their filters are closed.
+func TestNothingIsLeft(t *testing.T) {
+	before := runtime.NumGoroutine()
+	for _, mode := range []string{"-", "s", "l", "H", "A", "o", "O", "K", "Q", "p", "w", "b", "F"} {
+		for _, shared := range []bool{false, true} {
+			f, err := loadingModes(t, mode, Config{Shared: shared, Timeout: 10 * time.Millisecond, Pause: 10 * time.Millisecond,
+				Tick: time.Millisecond, CallTime: time.Hour, Upstream: stuck, Fetch: []string{"api"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				exchange(f, &origin{}, request1("GET", "/", nil, 0))
+			}
+			closed(t, f)
+		}
+	}
+	until(t, func() bool { return runtime.NumGoroutine() <= before })
 }
 
 // loadGuestIn makes a filter of the guest proxy-modes.

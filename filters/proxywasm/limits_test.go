@@ -1,7 +1,9 @@
 package proxywasm
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -111,6 +113,49 @@ func TestOversizedResponse(t *testing.T) {
 	}}, request1("GET", "/", nil, 0))
 	if w := f.Stats().Failures[wasm.Oversized]; r.err == nil || w != 1 {
 		t.Errorf("%d %q, %v, %d failures", r.status, r.body, r.err, w)
+	}
+	// What is at hand is shown by pieces as well, before the head is passed on.
+	r = exchange(f, &origin{answer: func(x *edge.Exchange) error {
+		x.Respond(200, edge.Content(make([]byte, 4*piece)), 4*piece)
+		return nil
+	}}, request1("GET", "/", nil, 0))
+	if r.err == nil || statusOf(r.err) != 502 {
+		t.Errorf("%d of %d bytes, %v", r.status, len(r.body), r.err)
+	}
+}
+
+// Instances wait for memory as long as a call may take, and are refused then.
+func TestInFlight(t *testing.T) {
+	const memory = 2 << 16 // what the guest begins with
+	if _, err := loadingModes(t, "p", Config{Memory: memory - 1}); err == nil || !strings.Contains(err.Error(), "more than the 131071 allowed") {
+		t.Errorf("%v", err)
+	}
+	f := loadGuestIn(t, "p", Config{Memory: memory, InFlight: memory, Timeout: 10 * time.Millisecond, Pause: patience})
+	x := request1("GET", "/", nil, 0)
+	done := make(chan result)
+	go func() { done <- exchange(f, &origin{}, x) }()
+	until(t, func() bool { return f.Stats().Instances == 1 })
+	if r := exchange(f, &origin{}, request1("GET", "/", nil, 0)); r.err == nil || statusOf(r.err) != 503 || f.Stats().Failures[wasm.Exhausted] != 1 {
+		t.Errorf("%d, %v", r.status, r.err)
+	}
+	x.Cancel(errors.New("gone"))
+	<-done
+}
+
+// What an exchange logs is bounded by bytes, and what all do by lines in a second.
+func TestLogLimits(t *testing.T) {
+	var logged strings.Builder
+	f := loadGuestIn(t, "l", Config{Timeout: 20 * time.Millisecond, LogBytes: 1000, LogLines: 2, Log: slog.New(slog.NewTextHandler(&logged, nil))})
+	exchange(f, &origin{}, request1("GET", "/", nil, 0))
+	n := 0
+	for _, l := range f.Journal().Lines() {
+		n += len(l.Text)
+	}
+	if n < 1000 || n > 1003 { // and "..."
+		t.Errorf("%d bytes are kept", n)
+	}
+	if n := strings.Count(logged.String(), "filter says"); n < 1 || n > 20 {
+		t.Errorf("%d lines are logged", n)
 	}
 }
 
