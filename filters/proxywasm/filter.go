@@ -204,6 +204,7 @@ func (f *Filter) Stats() wasm.Stats {
 		Instances: f.pool.Instances(),
 		Bytes:     f.pool.Bytes(),
 		Peak:      f.pool.Peak(),
+		Fresh:     f.pool.Fresh(),
 	}
 	for i := range s.Failures {
 		s.Failures[i] = f.failures[i].Load()
