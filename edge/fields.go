@@ -156,6 +156,22 @@ func EqualFold(a, b string) bool {
 	return true
 }
 
+// IsToken reports whether s is a token, as names of fields and methods are: RFC 9110,
+// section 5.6.2.
+func IsToken(s string) bool {
+	for i := range len(s) {
+		if !IsTokenByte(s[i]) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// IsTokenByte reports whether tokens may have c.
+func IsTokenByte(c byte) bool {
+	return 'a' <= c|0x20 && c|0x20 <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+}
+
 // ConnectionField reports whether a field belongs to a connection (RFC 9110, section
 // 7.6.1), frames a message, or is Host: engines write these by themselves, and whatever
 // [Fields] hold by mistake goes no further.

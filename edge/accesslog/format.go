@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/edge/diag"
 )
 
@@ -140,7 +141,7 @@ func parseName(text string) (part, error) {
 		field, ok = strings.CutPrefix(text, responsePrefix)
 	}
 	if ok {
-		if !isToken(field) {
+		if !edge.IsToken(field) {
 			return part{}, fmt.Errorf("{%s} names no field; write it like {request.user-agent}", shorten(text))
 		}
 		next.field.name = field
@@ -190,18 +191,4 @@ func shorten(s string) string {
 		return string([]rune(s)[:most]) + "..."
 	}
 	return s
-}
-
-// isToken reports whether s may be the name of a field (RFC 9110, sections 5.1
-// and 5.6.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		switch {
-		case 'a' <= c|0x20 && c|0x20 <= 'z', '0' <= c && c <= '9':
-		case strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0:
-			return false
-		}
-	}
-	return s != ""
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/edge/accesslog"
 )
 
@@ -17,7 +18,7 @@ func logKeys(access object[Access]) object[Log] {
 			s, ok := d.text(item, "the name of a field")
 			switch {
 			case !ok:
-			case !isToken(s):
+			case !edge.IsToken(s):
 				d.wants(item, "the name of a field")
 			default:
 				*to = append(*to, strings.ToLower(s))

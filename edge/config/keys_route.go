@@ -245,9 +245,9 @@ func framing(name string) bool { return edge.ConnectionField(name) || edge.Equal
 func (d *decoder) fieldName(v value, name string) bool {
 	lower := strings.ToLower(name)
 	switch {
-	case d.reference(v) && (!isToken(name) || framing(name)):
+	case d.reference(v) && (!edge.IsToken(name) || framing(name)):
 		d.errorf(v, "%s is no name of a field that can be changed", d.quote(v))
-	case !isToken(name):
+	case !edge.IsToken(name):
 		d.errorf(v, "%q is no name of a field", shorten(name))
 	case lower == "host":
 		d.errorf(v, "the field %s is set by the proxy itself", name).Hint = "which host is asked for says host: keep, upstream or a name"
@@ -353,7 +353,7 @@ func (d *decoder) by(v value) By {
 		d.errorf(v, "name is missing")
 	case !named && b.Name != "":
 		d.errorf(v, "only a cookie and a header have a name")
-	case named && !isToken(b.Name):
+	case named && !edge.IsToken(b.Name):
 		d.errorf(v, "%q is no name of a cookie or field", shorten(b.Name))
 	}
 	if b.Kind == ByHeader {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/sluice-edge/sluice/edge"
 )
 
 // when reads the conditions of a match.
@@ -30,7 +32,7 @@ func (d *decoder) whenHeader(v value) []Pair {
 		lower := strings.ToLower(*name)
 		first, twice := seen[lower]
 		switch {
-		case !isToken(lower):
+		case !edge.IsToken(lower):
 			d.errorf(k, "%q is no name of a field", shorten(*name))
 		case lower == "host":
 			d.errorf(k, "the host is no condition of a route").Hint = "it is the key of the site"
@@ -60,7 +62,7 @@ func (d *decoder) whenQuery(v value) []Pair {
 func (d *decoder) whenCookie(v value) []Pair {
 	return d.conditions(v, func(name *string, k, child value, text string) bool {
 		switch {
-		case !isToken(*name):
+		case !edge.IsToken(*name):
 			d.errorf(k, "%q is no name of a cookie", shorten(*name))
 		case hasControl(text), strings.Contains(text, ";"): // RFC 6265, section 4.1.1
 			d.errorf(child, "no cookie has the value %s: it holds a semicolon or control characters", d.quote(child))

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/sluice-edge/sluice/edge"
 )
 
 // maxPattern is how long the path of a match is at most, in bytes.
@@ -51,7 +53,7 @@ func checkMethod(name string) error {
 	switch {
 	case name == "":
 		return errors.New("a method is empty")
-	case !isToken(name):
+	case !edge.IsToken(name):
 		return fmt.Errorf("%q is no method", shorten(name))
 	case name != strings.ToUpper(name): // methods are case-sensitive (RFC 9110, section 9.1)
 		return fmt.Errorf("methods are written in capitals: %s", strings.ToUpper(name))
@@ -59,15 +61,4 @@ func checkMethod(name string) error {
 		return errors.New("CONNECT has no path, and is refused")
 	}
 	return nil
-}
-
-// isToken reports whether s is a token (RFC 9110, section 5.6.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
-			return false
-		}
-	}
-	return s != ""
 }

@@ -151,7 +151,7 @@ func (n *node[T]) sort() {
 // check returns what is wrong with the conditions of e.
 func (e *Entry[T]) check() error {
 	for i, m := range e.Methods {
-		if !isToken(m) {
+		if !edge.IsToken(m) {
 			return fmt.Errorf("%q is not a method", m)
 		}
 		if slices.Contains(e.Methods[:i], m) {
@@ -168,7 +168,7 @@ func (e *Entry[T]) check() error {
 		{"cookie", e.Cookie, equal},
 	} {
 		for i, c := range of.conditions {
-			if c.Name == "" || of.what != "parameter" && !isToken(c.Name) {
+			if c.Name == "" || of.what != "parameter" && !edge.IsToken(c.Name) {
 				return fmt.Errorf("%q is not the name of a %s", c.Name, of.what)
 			}
 			for _, before := range of.conditions[:i] {

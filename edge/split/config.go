@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/edge/rollout"
 )
 
@@ -74,9 +75,9 @@ func ParseBy(s string) (By, error) {
 		return By{Kind: Chance}, nil
 	case word == "filter" && !named:
 		return By{Kind: Filter}, nil
-	case word == "cookie" && isToken(name):
+	case word == "cookie" && edge.IsToken(name):
 		return By{Cookie, name}, nil
-	case word == "header" && isToken(name):
+	case word == "header" && edge.IsToken(name):
 		return By{Header, name}, nil
 	}
 	return By{}, fmt.Errorf("unknown assignment %q; have %q, %q, %q, %q, %q, %q", s, "cookie", "cookie NAME", "header NAME", "client", "chance", "filter")
@@ -97,23 +98,4 @@ func (b By) String() string {
 		return "filter"
 	}
 	return "cookie"
-}
-
-// isToken reports whether s is a token (RFC 9110, section 5.6.2), as names of
-// fields and of cookies are.
-func isToken(s string) bool {
-	for i := range len(s) {
-		if !tokenChar(s[i]) {
-			return false
-		}
-	}
-	return s != ""
-}
-
-func tokenChar(c byte) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		return true
-	}
-	return strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }

@@ -37,7 +37,7 @@ func New(cfg Config) (*Split, error) {
 	if len(cfg.Arms) == 0 {
 		return nil, fmt.Errorf("split has no arms")
 	}
-	if (cfg.By.Kind == Cookie || cfg.By.Kind == Header) && !isToken(cfg.By.Name) {
+	if (cfg.By.Kind == Cookie || cfg.By.Kind == Header) && !edge.IsToken(cfg.By.Name) {
 		return nil, fmt.Errorf("%q is not the name of a cookie or of a field", cfg.By.Name)
 	}
 	keep := cfg.Remember
@@ -73,11 +73,11 @@ func New(cfg Config) (*Split, error) {
 // CookieName returns the name of our own cookie for a route. Where the route's
 // name is not fit to be part of one, what replaces it is as unique as a hash.
 func CookieName(route string) string {
-	if isToken(route) {
+	if edge.IsToken(route) {
 		return "sluice_" + route
 	}
 	fit := strings.Map(func(c rune) rune {
-		if c < 0x80 && tokenChar(byte(c)) {
+		if c < 0x80 && edge.IsTokenByte(byte(c)) {
 			return c
 		}
 		return '-'

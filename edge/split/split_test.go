@@ -138,7 +138,7 @@ func TestCookieName(t *testing.T) {
 	check := func(route, want string) {
 		t.Helper()
 		got := CookieName(route)
-		if got != want || !isToken(got) {
+		if got != want || !edge.IsToken(got) {
 			t.Errorf("CookieName(%q) = %q, want %q", route, got, want)
 		}
 	}

@@ -53,7 +53,7 @@ func (c *call) fetchStart() int64 {
 		return int64(denied)
 	case c.Exchange == nil:
 		return int64(unavailable)
-	case !methodOK || !isToken(method) || method == "CONNECT" || length < -1:
+	case !methodOK || !edge.IsToken(method) || method == "CONNECT" || length < -1:
 		return int64(invalid)
 	case c.quiet() && !edge.Safe(method):
 		return int64(unavailable)
@@ -137,7 +137,7 @@ func target(r *edge.Request, uri string) bool {
 func head(r *edge.Request, list string) bool {
 	for name, value := range pairs(&list) {
 		// RFC 9110, sections 5.1 and 5.5.
-		if !isToken(name) || !isValue(value) {
+		if !edge.IsToken(name) || !isValue(value) {
 			return false
 		}
 		switch {
@@ -171,20 +171,6 @@ func pairs(list *string) func(yield func(name, value string) bool) {
 }
 
 func isValue(s string) bool { return !strings.ContainsAny(s, "\r\n\x00") }
-
-// isToken reports whether s is a token (RFC 9110, section 5.6.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' {
-			continue
-		}
-		if strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
-			return false
-		}
-	}
-	return s != ""
-}
 
 // isAuthority reports whether s has nothing in it that no host and port has (RFC 3986,
 // sections 3.2.2 and 3.2.3).

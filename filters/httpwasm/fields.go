@@ -15,7 +15,7 @@ const fieldLine = 32
 // again.
 func (g *guest) name(ptr, n uint64) string {
 	name := g.view(ptr, n)
-	if !isToken(name) { // RFC 9110, section 5.1
+	if !edge.IsToken(name) { // RFC 9110, section 5.1
 		panic(wasm.Trap("%.80q is not a field name", name))
 	}
 	return name
@@ -199,18 +199,4 @@ func (g *guest) wantTrailers() {
 	if g.features&trailers == 0 {
 		panic(wasm.Trap("trailers cannot be changed without the feature trailers"))
 	}
-}
-
-// isToken reports whether s is a token (RFC 9110, section 5.6.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' {
-			continue
-		}
-		if strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
-			return false
-		}
-	}
-	return s != ""
 }

@@ -67,7 +67,7 @@ func (g *guest) unsettled(what string) {
 
 func (g *guest) setMethod(v string) {
 	r := g.changing("the method")
-	if !isToken(v) { // RFC 9110, section 9.1
+	if !edge.IsToken(v) { // RFC 9110, section 9.1
 		panic(wasm.Trap("%.80q is not a method", v))
 	}
 	g.charge(len(v))

@@ -35,7 +35,7 @@ const fieldLine = 32
 
 // charge counts what the guest makes us hold, and says whether it can be a field.
 func (s *stream) charge(name, value string) status {
-	if !strings.HasPrefix(name, ":") && !isToken(name) || !isValue(value) {
+	if !strings.HasPrefix(name, ":") && !edge.IsToken(name) || !isValue(value) {
 		return badArgument
 	}
 	if s.fields += int64(len(name) + len(value) + fieldLine); s.fields > s.f.cfg.Fields {
@@ -314,7 +314,7 @@ func (s *stream) pseudo(kind uint32, name, value string) status {
 		return badArgument
 	case name == ":path" && isPath(value):
 		q.Path, q.Query, _ = strings.Cut(s.keep(value), "?")
-	case name == ":method" && isToken(value):
+	case name == ":method" && edge.IsToken(value):
 		q.Method = s.keep(value)
 	case (name == ":authority" || edge.EqualFold(name, "host")) && isAuthority(value):
 		q.Authority = s.keep(value)

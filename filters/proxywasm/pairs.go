@@ -81,20 +81,6 @@ func (l *pairList) cut() (s string) {
 // asText returns b as text, which changes as b does.
 func asText(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// isToken reports whether s is a token (RFC 9110, section 5.6.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' {
-			continue
-		}
-		if strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
-			return false
-		}
-	}
-	return s != ""
-}
-
 // isValue reports whether s can be a field's value (RFC 9110, section 5.5).
 func isValue(s string) bool { return !strings.ContainsAny(s, "\r\n\x00") }
 

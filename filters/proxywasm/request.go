@@ -96,7 +96,7 @@ func compose(q *edge.Request, head, trailers pairList) bool {
 	for head.n > 0 {
 		name, value := head.next()
 		switch {
-		case name == ":method" && isToken(value) && value != "CONNECT":
+		case name == ":method" && edge.IsToken(value) && value != "CONNECT":
 			q.Method = strings.Clone(value)
 		case name == ":path" && isPath(value):
 			q.Path, q.Query, _ = strings.Cut(strings.Clone(value), "?")
@@ -104,7 +104,7 @@ func compose(q *edge.Request, head, trailers pairList) bool {
 			q.Authority = strings.Clone(value)
 		case name == ":authority" && value == "": // the upstream's name
 		case name == ":scheme":
-		case !isToken(name) || !isValue(value):
+		case !edge.IsToken(name) || !isValue(value):
 			return false
 		case !framing(name):
 			q.Fields.Add(strings.Clone(name), strings.Clone(value))
@@ -112,7 +112,7 @@ func compose(q *edge.Request, head, trailers pairList) bool {
 	}
 	for trailers.n > 0 {
 		name, value := trailers.next()
-		if !isToken(name) || !isValue(value) {
+		if !edge.IsToken(name) || !isValue(value) {
 			return false
 		}
 		q.Trailers.Add(strings.Clone(name), strings.Clone(value))

@@ -109,7 +109,7 @@ func parseLine(line string) (name, value string, err error) {
 		return "", "", fmt.Errorf("goes on a line before: %.80q", line)
 	}
 	i := 0
-	for i < len(line) && isTokenChar(line[i]) {
+	for i < len(line) && edge.IsTokenByte(line[i]) {
 		i++
 	}
 	if i == 0 || i == len(line) || line[i] != ':' {
@@ -133,16 +133,6 @@ func trim(s string) string {
 		s = s[:len(s)-1]
 	}
 	return s
-}
-
-// isTokenChar reports whether names of fields may have c (RFC 9110, section
-// 5.6.2).
-func isTokenChar(c byte) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		return true
-	}
-	return bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), c) >= 0
 }
 
 // parseStatus parses a status with an optional reason (RFC 3875, section 6.3.3).
