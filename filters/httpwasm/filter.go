@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/sluice-edge/sluice/edge"
@@ -86,10 +85,7 @@ type Filter struct {
 
 	features features // that the guest has enabled when it was initialised
 
-	calls    atomic.Uint64
-	skipped  atomic.Uint64
-	took     atomic.Int64
-	failures [wasm.Causes]atomic.Uint64
+	counters wasm.Counters
 }
 
 // New makes a filter of a module, of which it keeps a reference of its own. It
@@ -151,25 +147,11 @@ func (f *Filter) Journal() *journal.Journal { return f.cfg.Journal }
 func (f *Filter) Close() { f.pool.Close() }
 
 // Stats returns the filter's counters.
-func (f *Filter) Stats() wasm.Stats {
-	s := wasm.Stats{
-		Calls:     f.calls.Load(),
-		Skipped:   f.skipped.Load(),
-		Took:      time.Duration(f.took.Load()),
-		Instances: f.pool.Instances(),
-		Bytes:     f.pool.Bytes(),
-		Peak:      f.pool.Peak(),
-		Fresh:     f.pool.Fresh(),
-	}
-	for i := range s.Failures {
-		s.Failures[i] = f.failures[i].Load()
-	}
-	return s
-}
+func (f *Filter) Stats() wasm.Stats { return f.counters.Stats(f.pool) }
 
 // Filter implements [edge.Filter].
 func (f *Filter) Filter(x *edge.Exchange, next edge.Handler) error {
-	f.calls.Add(1)
+	f.counters.Call()
 	g := f.begin(x)
 	defer g.end()
 
@@ -212,11 +194,11 @@ func (g *guest) skips(err error) bool {
 		return false
 	}
 	f := g.f
-	f.failures[w.Cause].Add(1)
+	f.counters.Fail(w.Cause)
 	g.record().Failed = true
 	skip := f.cfg.OnError == wasm.Skip && !g.lossy()
 	if skip {
-		f.skipped.Add(1)
+		f.counters.Skip()
 	}
 	f.log.Log(slog.LevelWarn, string(f.role)+" failed", "cause", w.Cause.String(), "err", w, "skipped", skip, "id", g.x.Record.ID)
 	return skip

@@ -41,7 +41,7 @@ func LoadFunction(ctx context.Context, e *wasm.Engine, binary []byte, cfg Config
 // Serve implements [edge.Handler].
 func (f *Function) Serve(x *edge.Exchange) error {
 	guests := f.guests
-	guests.calls.Add(1)
+	guests.counters.Call()
 	x.Record.Function = edge.FilterRun{Name: guests.cfg.Name, Version: guests.cfg.Version}
 	c := newCall(guests, x)
 	op := "function " + guests.cfg.Name

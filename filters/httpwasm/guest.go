@@ -279,7 +279,7 @@ func (g *guest) restoreResponse() {
 // took adds to the time that the exchange's record shows for the filter.
 func (g *guest) took(d time.Duration) {
 	g.record().Took += d
-	g.f.took.Add(int64(d))
+	g.f.counters.Take(d)
 }
 
 // record returns what the exchange's record says about the guest.

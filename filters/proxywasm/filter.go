@@ -116,10 +116,7 @@ type Filter struct {
 	ready  bool       // New is done
 	closed bool
 
-	calls    atomic.Uint64
-	skipped  atomic.Uint64
-	took     atomic.Int64
-	failures [wasm.Causes]atomic.Uint64
+	counters wasm.Counters
 }
 
 // rootID is the id of the root context.
@@ -196,21 +193,7 @@ func (f *Filter) Close() {
 }
 
 // Stats returns the filter's counters.
-func (f *Filter) Stats() wasm.Stats {
-	s := wasm.Stats{
-		Calls:     f.calls.Load(),
-		Skipped:   f.skipped.Load(),
-		Took:      time.Duration(f.took.Load()),
-		Instances: f.pool.Instances(),
-		Bytes:     f.pool.Bytes(),
-		Peak:      f.pool.Peak(),
-		Fresh:     f.pool.Fresh(),
-	}
-	for i := range s.Failures {
-		s.Failures[i] = f.failures[i].Load()
-	}
-	return s
-}
+func (f *Filter) Stats() wasm.Stats { return f.counters.Stats(f.pool) }
 
 // failed counts and logs a failure of the guest's. It reports false if err is none.
 func (f *Filter) failed(err error, attrs ...any) bool {
@@ -218,7 +201,7 @@ func (f *Filter) failed(err error, attrs ...any) bool {
 	if !ok {
 		return false
 	}
-	f.failures[w.Cause].Add(1)
+	f.counters.Fail(w.Cause)
 	f.log.Log(slog.LevelWarn, "filter failed", append([]any{"cause", w.Cause.String(), "err", w}, attrs...)...)
 	return true
 }

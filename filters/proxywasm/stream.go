@@ -57,7 +57,7 @@ type stream struct {
 
 // Filter implements [edge.Filter].
 func (f *Filter) Filter(x *edge.Exchange, next edge.Handler) error {
-	f.calls.Add(1)
+	f.counters.Call()
 	s := f.begin(x)
 	s.keepRequest()
 	err := s.request()
@@ -314,7 +314,7 @@ func (s *stream) skips(err error, d direction) bool {
 		s.v.mu.Unlock()
 	}
 	if skip {
-		s.f.skipped.Add(1)
+		s.f.counters.Skip()
 	}
 	return skip
 }

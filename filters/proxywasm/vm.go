@@ -188,7 +188,7 @@ func (f *Filter) leave(v *vm) {
 func (v *vm) end() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.f.took.Add(int64(v.in.Took()))
+	v.f.counters.Take(v.in.Took())
 	v.use.End()
 	v.in.Close()
 	v.in, v.broken = nil, errClosed

@@ -35,7 +35,7 @@ type call struct {
 // answers what is below it. That is SCRIPT_NAME where the request's path begins
 // with it, and what follows is PATH_INFO.
 func (f *Function) ServeAt(x *edge.Exchange, script string) error {
-	f.calls.Add(1)
+	f.counters.Call()
 	x.Record.Function = edge.FilterRun{Name: f.cfg.Name, Version: f.cfg.Version}
 	c := &call{f: f, x: x, script: script}
 	c.errors = journal.Writer{Journal: f.cfg.Journal, Message: "function says", Version: f.cfg.Version,
@@ -92,7 +92,7 @@ func (c *call) Ended(err error) error {
 	c.use.End()
 	took := c.in.Took()
 	c.in.Close()
-	c.f.took.Add(int64(took))
+	c.f.counters.Take(took)
 	c.x.Record.Function.Took = took
 	c.errors.Flush()
 	failure, ok := errors.AsType[*wasm.Failure](err)
@@ -124,7 +124,7 @@ func (c *call) failure(err error) error {
 	if !errors.As(err, &w) {
 		panic(fmt.Sprintf("BUG: %v is no failure of a guest", err))
 	}
-	f.failures[w.Cause].Add(1)
+	f.counters.Fail(w.Cause)
 	c.x.Record.Function.Failed = true
 	f.log.Log(slog.LevelWarn, "function failed", "cause", w.Cause.String(), "err", w, "id", c.x.Record.ID)
 	e := &edge.Error{Kind: edge.FunctionFailed, Op: "function " + f.cfg.Name, Err: w}

@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/sluice-edge/sluice/edge"
@@ -83,9 +82,7 @@ type Function struct {
 	env  wasm.Environ     // what every request has
 	log  *journal.Limiter // of lines about failures
 
-	calls    atomic.Uint64
-	took     atomic.Int64
-	failures [wasm.Causes]atomic.Uint64
+	counters wasm.Counters
 }
 
 // New makes a function of a module, of which it keeps a reference of its own.
@@ -150,20 +147,7 @@ func (f *Function) Close() { f.pool.Close() }
 func (f *Function) Journal() *journal.Journal { return f.cfg.Journal }
 
 // Stats returns the function's counters.
-func (f *Function) Stats() wasm.Stats {
-	s := wasm.Stats{
-		Calls:     f.calls.Load(),
-		Took:      time.Duration(f.took.Load()),
-		Instances: f.pool.Instances(),
-		Bytes:     f.pool.Bytes(),
-		Peak:      f.pool.Peak(),
-		Fresh:     f.pool.Fresh(),
-	}
-	for i := range s.Failures {
-		s.Failures[i] = f.failures[i].Load()
-	}
-	return s
-}
+func (f *Function) Stats() wasm.Stats { return f.counters.Stats(f.pool) }
 
 // Serve implements [edge.Handler]: all of the request's path is PATH_INFO.
 func (f *Function) Serve(x *edge.Exchange) error { return f.ServeAt(x, "") }
