@@ -139,7 +139,7 @@ func (b *builder) build() (*snapshot, []address) {
 }
 
 func (b *builder) site(c *config.Site, snap *snapshot) *site {
-	st := &site{name: c.Name, host: c.Host}
+	st := &site{name: c.Name, host: c.Host, named: make(map[string]*Route, len(c.Routes))}
 	b.meter(snap, routeName{site: st.name}) // of no route
 	var entries []route.Entry[*Route]
 	var places []diag.Place // of the entries
@@ -147,6 +147,7 @@ func (b *builder) site(c *config.Site, snap *snapshot) *site {
 		r := &c.Routes[i]
 		built := b.route(st, r)
 		st.routes = append(st.routes, built)
+		st.named[built.name] = built
 		built.meter = b.meter(snap, routeName{st.name, built.name, ""})
 		for _, a := range built.arms {
 			b.meter(snap, routeName{st.name, built.name, a.name})

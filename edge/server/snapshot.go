@@ -51,6 +51,7 @@ type site struct {
 	table   *route.Table[*Route]
 	entries []entry // of the table
 	routes  []*Route
+	named   map[string]*Route // the same by their names
 }
 
 // entry is an entry of a site's table: a route, or a line of its map of redirects.
@@ -267,10 +268,8 @@ func (r *Route) of(x *edge.Exchange) *Route {
 	if x.Record.Route == r.name { // names are unique in a site
 		return r
 	}
-	for _, to := range r.site.routes {
-		if x.Record.Route == to.name {
-			return to
-		}
+	if to := r.site.named[x.Record.Route]; to != nil {
+		return to
 	}
 	return r
 }
