@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -101,26 +100,7 @@ func (c *Client) RemoveCapture(ctx context.Context, id string) error {
 // Captured returns the exchanges that a capture has, a line of JSON each, and, if
 // follow is true, goes on with those to come until it ends. Who gets it closes it.
 func (c *Client) Captured(ctx context.Context, id string, follow bool) (io.ReadCloser, error) {
-	req, err := c.request(ctx, http.MethodGet, nil, "v1", "captures", id, "exchanges")
-	if err != nil {
-		return nil, err
-	}
-	if follow {
-		req.URL.RawQuery = "follow=1"
-	}
-	req.Header.Set("Accept", "application/jsonl, "+ContentType)
-	res, err := c.http.Do(req)
-	if err != nil {
-		return nil, c.unreachable(req, err)
-	}
-	if res.StatusCode == http.StatusOK {
-		return res.Body, nil
-	}
-	defer res.Body.Close()
-	if err := c.answer(res, nil); err != nil {
-		return nil, err
-	}
-	return nil, fmt.Errorf("%s answers with status %d", c.addr, res.StatusCode)
+	return c.stream(ctx, "application/jsonl", follow, "v1", "captures", id, "exchanges")
 }
 
 // MarshalLine returns the exchange as a line.

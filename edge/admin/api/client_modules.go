@@ -99,14 +99,20 @@ func (c *Client) FunctionShadow(ctx context.Context, name string) (Shadow, error
 // error, and, if follow is true, goes on with those that it writes from now on until
 // ctx is done. Who gets it closes it.
 func (c *Client) FunctionLogs(ctx context.Context, name string, follow bool) (io.ReadCloser, error) {
-	req, err := c.request(ctx, http.MethodGet, nil, "v1", "functions", name, "logs")
+	return c.stream(ctx, "text/plain", follow, "v1", "functions", name, "logs")
+}
+
+// stream returns a resource that may go on, if follow is true, until ctx is done. Who
+// gets it closes it.
+func (c *Client) stream(ctx context.Context, kind string, follow bool, path ...string) (io.ReadCloser, error) {
+	req, err := c.request(ctx, http.MethodGet, nil, path...)
 	if err != nil {
 		return nil, err
 	}
 	if follow {
 		req.URL.RawQuery = "follow=1"
 	}
-	req.Header.Set("Accept", "text/plain, "+ContentType)
+	req.Header.Set("Accept", kind+", "+ContentType)
 	res, err := c.http.Do(req)
 	if err != nil {
 		return nil, c.unreachable(req, err)
