@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -107,8 +108,13 @@ func Open(path string, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("open the key-value store: %w", err)
 	}
 	s := &Store{cfg: cfg, queue: make(chan *write, cfg.Waiting), stop: make(chan struct{})}
+	var file *os.File
 	err := guard(func() (err error) {
 		s.db, err = bolt.Open(path, 0o600, &bolt.Options{
+			OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
+				file, err = os.OpenFile(name, flag, mode)
+				return file, err
+			},
 			Timeout:      cfg.Lock,
 			FreelistType: bolt.FreelistMapType,
 			MaxSize:      int(max(4*cfg.Bytes, minFile)),
@@ -123,8 +129,11 @@ func Open(path string, cfg Config) (*Store, error) {
 		return s.db.Update(prepare)
 	})
 	if err != nil {
-		if s.db != nil {
+		switch {
+		case s.db != nil:
 			s.db.Close()
+		case file != nil:
+			file.Close() // who has panicked has not, and others could not open it
 		}
 		if errors.Is(err, bolterrors.ErrTimeout) {
 			err = errors.New("another process has it open")
@@ -153,14 +162,34 @@ func (s *Store) Close() error {
 }
 
 // guard turns what the file's reader panics with, when the file is damaged, into an
-// error.
+// error. The file is mapped: where it has been cut off, reading it is a fault.
 func guard(f func() error) (err error) {
+	before := debug.SetPanicOnFault(true)
 	defer func() {
-		if r := recover(); r != nil {
+		debug.SetPanicOnFault(before)
+		switch r := recover().(type) {
+		case nil:
+		case theirs:
+			panic(r.value)
+		default:
 			err = fmt.Errorf("the file is damaged: %v", r)
 		}
 	}()
 	return f()
+}
+
+// theirs is what a function has panicked with that the store was given.
+type theirs struct{ value any }
+
+// given calls a function that the store was given: that it panics says nothing of the
+// file.
+func given(f func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			panic(theirs{r})
+		}
+	}()
+	f()
 }
 
 // CheckNamespace says what keeps a text from being a namespace's name: it is of 1 to

@@ -366,4 +366,44 @@ func TestDamaged(t *testing.T) {
 			return tx.Bucket(entries).Bucket([]byte("a")).Put([]byte("k"), []byte("short"))
 		})
 	}, "cut off")
+	f("a file cut off", func(path string) {
+		// The first pages, of which any reader begins, are there; what they refer to is not.
+		if err := os.Truncate(path, int64(2*os.Getpagesize())); err != nil {
+			t.Fatal(err)
+		}
+	}, "damaged")
+	f("a file without its end", func(path string) {
+		update(path, func(tx *bolt.Tx) error {
+			b := tx.Bucket(entries).Bucket([]byte("a"))
+			for n := range 2000 { // the key that is read is on the last of its pages
+				if err := b.Put(fmt.Appendf(nil, "a%04d", n), make([]byte, 1000)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err := os.Truncate(path, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+	}, "damaged")
+}
+
+// What a function panics with that looks at an entry is its own, and the file no worse
+// for it.
+func TestPanic(t *testing.T) {
+	s := open(t, file(t), Config{})
+	set(t, s, "a", "k", "v", Any, nil)
+	f := func(what string, look func() error) {
+		t.Helper()
+		defer func() {
+			if r := recover(); r != "mine" {
+				t.Errorf("%s: it panics with %v", what, r)
+			}
+		}()
+		t.Errorf("%s: got %v", what, look())
+	}
+	f("look", func() error { return s.Look("a", "k", func(Entry) { panic("mine") }) })
+	f("list", func() error { return s.List("a", "", "", func([]byte, Entry) bool { panic("mine") }) })
+	set(t, s, "a", "k", "w", Any, nil)
+	get(t, s, "a", "k", "w")
 }

@@ -46,7 +46,7 @@ func (s *Store) Look(namespace, key string, f func(Entry)) error {
 		if e.Version == 0 || e.expired(time.Now()) {
 			return ErrNone
 		}
-		f(e)
+		given(func() { f(e) })
 		return nil
 	})
 }
@@ -73,7 +73,11 @@ func (s *Store) List(namespace, prefix, after string, f func(key []byte, e Entry
 			if err != nil {
 				return err
 			}
-			if !e.expired(now) && !f(k, e) {
+			more := true
+			if !e.expired(now) {
+				given(func() { more = f(k, e) })
+			}
+			if !more {
 				break
 			}
 		}

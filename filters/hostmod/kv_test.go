@@ -2,11 +2,13 @@ package hostmod
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/sluice-edge/sluice/edge/kv"
+	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
 // number returns the 8 bytes that a function has written at buf + limit.
@@ -115,4 +117,14 @@ func TestNamespaces(t *testing.T) {
 	}
 	a.want(-3, "kv_get", "b", "k", buf, limit, 0)
 	b.want(-3, "kv_list", "a", "", "", buf, limit)
+}
+
+// A guest whose buffer is not in its memory fails, and the store is not blamed.
+func TestKVPointers(t *testing.T) {
+	r := start(t, all, Env{KV: store(t, kv.Config{})})
+	r.call("kv_set", "a", "k", "value", 0, -1)
+	_, err := r.try("kv_get", "a", "k", 1<<32-16, 16, 0)
+	if f, ok := errors.AsType[*wasm.Failure](err); !ok || f.Cause != wasm.Misused {
+		t.Errorf("got %v, want a failure of the guest", err)
+	}
 }
