@@ -8,26 +8,22 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/sluice-edge/sluice/edge/edgetest"
 )
 
 func TestExamples(t *testing.T) {
+	edgetest.Watch(t, ".", ".")
 	scripts, err := filepath.Glob("*/test.txt")
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("there is no test.txt: %v", err)
 	}
-	watch(t)
-	binary := filepath.Join(t.TempDir(), "sluice")
-	goBuild(t, nil, "-o", binary, "../cmd/sluice")
+	binary := edgetest.Build(t, "..")
 	for _, script := range scripts {
 		dir := filepath.Dir(script)
 		t.Run(dir, func(t *testing.T) {
@@ -45,21 +41,9 @@ func TestExamples(t *testing.T) {
 				if err := configure(filepath.Join(dir, "sluice.yaml"), work); err != nil {
 					t.Fatal(err)
 				}
-				return start(t, binary, work)
+				return edgetest.Start(t, binary, work)
 			})
 		})
-	}
-}
-
-// watch looks at what the go command builds here. It runs a test anew when a
-// directory that it has read changes; of what another process reads it knows
-// nothing.
-func watch(t *testing.T) {
-	t.Helper()
-	for _, dir := range []string{".", "../cmd", "../edge", "../filters", "../sdk"} {
-		if err := filepath.WalkDir(dir, func(_ string, _ fs.DirEntry, err error) error { return err }); err != nil {
-			t.Fatal(err)
-		}
 	}
 }
 
@@ -150,55 +134,4 @@ func configure(from, work string) error {
 	}
 	changed := strings.NewReplacer(addresses...).Replace(string(text)) + "\nadmin: off\nstate: state\n"
 	return os.WriteFile(filepath.Join(work, "sluice.yaml"), []byte(changed), 0o644)
-}
-
-// proxy is sluice, which a script drives.
-type proxy struct {
-	t       testing.TB
-	cmd     *exec.Cmd
-	address string // that it listens on
-	log     edgetest.Log
-}
-
-var serving = regexp.MustCompile(`msg=serving .*addresses=\[http://(\S+)\]`)
-
-func start(t testing.TB, binary, work string) edgetest.Proxy {
-	t.Helper()
-	p := &proxy{t: t, cmd: exec.Command(binary, "run")}
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = work, &p.log, &p.log
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.log.Wait(serving); err != nil {
-		p.Close()
-		t.Fatal(err)
-	}
-	p.address = serving.FindStringSubmatch(p.log.String())[1]
-	return p
-}
-
-// Addr implements edgetest.Proxy.
-func (p *proxy) Addr(name string) string {
-	host, port, err := net.SplitHostPort(p.address)
-	if err != nil || name != "http" && name != ":"+port {
-		p.t.Errorf("nothing listens on %q, only %s: %v", name, p.address, err)
-	}
-	if ip := net.ParseIP(host); ip.IsUnspecified() {
-		return net.JoinHostPort("127.0.0.1", port)
-	}
-	return p.address
-}
-
-// Reload implements edgetest.Proxy.
-func (p *proxy) Reload() error { return errors.New("an example's file does not change") }
-
-// Log implements edgetest.Logger.
-func (p *proxy) Log() *edgetest.Log { return &p.log }
-
-// Close implements edgetest.Proxy.
-func (p *proxy) Close() {
-	p.cmd.Process.Signal(syscall.SIGQUIT) // cuts what is open; an error says that it has ended by itself
-	if err := p.cmd.Wait(); err != nil {
-		p.t.Errorf("sluice ended with %v:\n%s", err, &p.log)
-	}
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/sluice-edge/sluice/edge/edgetest"
 )
 
 // startExample starts sluice with the module and sluice.yaml of an example, before an
@@ -13,10 +15,9 @@ import (
 // what the configuration needs, by their names.
 func startExample(t *testing.T, dir, origin string, files map[string]string) string {
 	t.Helper()
-	watch(t)
+	edgetest.Watch(t, ".", ".")
 	work := t.TempDir()
-	binary := filepath.Join(work, "sluice")
-	goBuild(t, nil, "-o", binary, "../cmd/sluice")
+	binary := edgetest.Build(t, "..")
 	module, err := os.ReadFile(build(t, dir)[0])
 	if err != nil {
 		t.Fatal(err)
@@ -45,6 +46,6 @@ func startExample(t *testing.T, dir, origin string, files map[string]string) str
 	if err := configure(filepath.Join(dir, "sluice.yaml"), work); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(start(t, binary, work).Close)
+	t.Cleanup(edgetest.Start(t, binary, work).Close)
 	return addr
 }
