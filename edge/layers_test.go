@@ -80,6 +80,7 @@ var layers = map[string]int{
 
 	// Guests and what shows how to use the rest; nothing imports them.
 	"examples/...":      10,
+	"filters/outside":   10,
 	"sdk/examples/...":  10,
 	"wasm-testdata/...": 10,
 }
@@ -90,8 +91,9 @@ var alone = []string{"edge", "edge/admin/api", "edge/edgetest", "sdk/...", "wasm
 // forTests is what only tests import.
 var forTests = []string{"edge/edgetest", "wasm-testdata"}
 
-// guests run in a sandbox: of the module they import the sdk only.
-var guests = []string{"examples/...", "sdk/examples/...", "wasm-testdata/..."}
+// guests run in a sandbox, or are but tests of a whole sluice: of the module they import
+// the sdk only.
+var guests = []string{"examples/...", "filters/outside", "sdk/examples/...", "wasm-testdata/..."}
 
 // door says which packages may import a heavy dependency, and which besides may
 // in their tests.
