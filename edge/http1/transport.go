@@ -1,10 +1,7 @@
 package http1
 
 import (
-	"errors"
-	"io/fs"
 	"net"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -153,7 +150,7 @@ func (t *Transport) dial(x *edge.Exchange) (*upstream, error) {
 		if cause := x.Cancelled(); cause != nil {
 			return nil, cause
 		}
-		return nil, &edge.Error{Kind: dialKind(err), Op: "connect to " + t.addr, Retryable: true, Err: err}
+		return nil, &edge.Error{Kind: edge.DialKind(err), Op: "connect to " + t.addr, Retryable: true, Err: err}
 	}
 	u := &upstream{c: c}
 	u.probe = func(fd uintptr) { u.dirty = readable(fd) }
@@ -170,29 +167,4 @@ func or(limit, otherwise time.Duration) time.Duration {
 		return limit
 	}
 	return otherwise
-}
-
-// dialKind returns what sort of failure err of a dial is.
-func dialKind(err error) edge.Kind {
-	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		if dns.IsTimeout {
-			return edge.DNSTimeout
-		}
-		return edge.DNSError
-	}
-	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT), isTimeout(err):
-		return edge.ConnectionTimeout
-	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, fs.ErrNotExist):
-		return edge.DestinationUnavailable
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.EADDRNOTAVAIL),
-		errors.Is(err, syscall.ENOBUFS), errors.Is(err, syscall.ENOMEM):
-		return edge.InternalError // what is short is ours, and says nothing about the endpoint
-	}
-	return edge.ConnectionRefused
-}
-
-func isTimeout(err error) bool {
-	ne, ok := errors.AsType[net.Error](err)
-	return ok && ne.Timeout()
 }
