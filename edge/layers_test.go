@@ -49,6 +49,7 @@ var layers = map[string]int{
 	"edge/cache":     3,
 	"edge/capture":   3,
 	"edge/compress":  3,
+	"edge/grpc":      3,
 	"edge/http1":     3,
 	"edge/http2":     3,
 	"edge/http3":     3,
@@ -127,9 +128,10 @@ var doors = []door{
 	{"golang.org/x/tools/txtar", []string{"edge/edgetest"}, []string{"edge/config"}},
 
 	// Our engines move the traffic: net/http is for the control plane, for filters
-	// that run as middleware of a Go program, and for tests. Its names of methods and
+	// that run as middleware of a Go program, for the calls of gRPC that guests make,
+	// and for tests. Its names of methods and
 	// statuses are for everybody, see namesOnly.
-	{"net/http/...", []string{"edge/admin", "edge/admin/api", "edge/edgetest", "edge/http3", "edge/metrics", "cmd/sluice/...", "sdk/..."}, []string{"..."}},
+	{"net/http/...", []string{"edge/admin", "edge/admin/api", "edge/edgetest", "edge/grpc", "edge/http3", "edge/metrics", "cmd/sluice/...", "sdk/..."}, []string{"..."}},
 }
 
 // matches reports whether path is the pattern, or below it.
@@ -265,7 +267,7 @@ func TestLayerRules(t *testing.T) {
 	f("examples/auth", module+"edge/server", test, "")
 	f("filters/httpwasm", "github.com/tetratelabs/wazero/api", code, "")
 	f("filters/httpwasm", "github.com/tetratelabs/wazero", code, "has its doors elsewhere: filters/wasm, filters/wasm/memory, filters/wasm/rewrite")
-	f("edge/http1", "net/http", code, "has its doors elsewhere: edge/admin, edge/admin/api, edge/edgetest, edge/http3, edge/metrics, cmd/sluice/..., sdk/..., ...")
+	f("edge/http1", "net/http", code, "has its doors elsewhere: edge/admin, edge/admin/api, edge/edgetest, edge/grpc, edge/http3, edge/metrics, cmd/sluice/..., sdk/..., ...")
 	f("edge/http1", "net/http/httptest", test, "")
 	f("edge/config", "github.com/santhosh-tekuri/jsonschema/v6", test, "")
 	f("edge/config", "github.com/santhosh-tekuri/jsonschema/v6", code, "has its doors elsewhere: edge/config")

@@ -23,6 +23,7 @@ type Request struct {
 	Length    int64  // of Body in bytes; -1: unknown
 	Trailers  Fields // valid once Body has returned io.EOF
 	Upgrade   string // the protocol asked for: a token of HTTP/1's Upgrade, or :protocol (RFC 8441, RFC 9220)
+	GRPC      bool   // a call of ours, which endpoints are sent by HTTP/2: see edge/grpc. What clients send never is
 }
 
 // Safe reports whether a method asks for no change (RFC 9110, section 9.2.1).
