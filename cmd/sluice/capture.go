@@ -27,8 +27,9 @@ func newCapture(g *globals) *cobra.Command {
 they get it, and the answer as the client does, a line of JSON each. sluice filter test --replay runs a module on
 them. It ends by itself, and when you stop it; what has come until then is saved.
 
-The values of cookies, of authorization and of what log.redact names are left out, in fields and in queries.
-Content is not recorded without --bodies, and is not looked through for secrets but for those in forms.`,
+The values of cookies, of authorization, of what log.redact names and of what is called a token, a password or the
+like are left out, in fields and in queries. Content is not recorded without --bodies, and is looked through for
+such secrets where it is a form or JSON, and not compressed.`,
 		Example: `  sluice capture --route 'shop/api/*' --count 50 -o api.jsonl
   sluice capture --status 5xx --for 10m --bodies 64KB -o errors.jsonl
   sluice capture --filter auth --count 1`,
@@ -57,9 +58,9 @@ func (g *globals) capture(cmd *cobra.Command, c *api.Client, asked api.CaptureRe
 	defer stop()
 	out := cmd.OutOrStdout()
 	if path != "" {
-		file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // it is what people have sent
-		if err != nil {
-			return err
+		file, problem := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // it is what people have sent
+		if problem != nil {
+			return problem
 		}
 		defer func() { err = errors.Join(err, file.Close()) }()
 		out = file

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -267,7 +266,7 @@ func keyValue(stdin io.Reader, arg string) (value []byte, err error) {
 		if err != nil {
 			return nil, err
 		}
-		defer func() { err = errors.Join(err, f.Close()) }()
+		defer f.Close()
 		from, r = path, f
 	case arg != "-":
 		from, r = "the value", strings.NewReader(arg)

@@ -166,12 +166,8 @@ func (o *recording) finish(x *edge.Exchange) {
 	q.Bytes, q.Trailers = max(total, x.Record.Received), trailers
 	q.Cut = q.Bytes > int64(len(content))
 	q.SetContent(contentOf(&o.redact, content, q.Headers))
-	o.response.fill(line.Response)
-	o.answer.fill(line.Answer)
-	if line.Answer != nil {
-		line.Answer.Bytes = max(line.Answer.Bytes, x.Record.Sent)
-		line.Answer.Cut = line.Answer.Bytes > int64(len(line.Answer.Content()))
-	}
+	o.response.fill(&o.redact, line.Response, 0)
+	o.answer.fill(&o.redact, line.Answer, x.Record.Sent)
 	line.Redacted = o.redact.Found()
 }
 
@@ -197,14 +193,15 @@ func (r *Recorder) forget(x *edge.Exchange, o *recording) {
 	}
 }
 
-// fill makes what was kept the content of r.
-func (p *passing) fill(r *api.HTTPResponse) {
+// fill makes what was kept the content of r, of which at least so many bytes were sent.
+func (p *passing) fill(tell *redact.Redactor, r *api.HTTPResponse, sent int64) {
 	if r == nil {
 		return
 	}
 	content, total, trailers := p.take()
-	r.Bytes, r.Cut, r.Trailers = total, total > int64(len(content)), trailers
-	r.SetContent(content)
+	r.Bytes, r.Trailers = max(total, sent), trailers
+	r.Cut = r.Bytes > int64(len(content))
+	r.SetContent(contentOf(tell, content, r.Headers))
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -22,13 +22,13 @@ func fieldsOf(r *redact.Redactor, f *edge.Fields) []api.Field {
 	return all
 }
 
-// contentOf returns a content without the values of secret parameters, if it is a form.
+// contentOf returns a content without secrets, as far as its type says where they are.
 func contentOf(r *redact.Redactor, b []byte, fields []api.Field) []byte {
+	contentType := ""
 	for _, f := range fields {
-		kind, _, _ := strings.Cut(f.Value, ";")
-		if edge.EqualFold(f.Name, "Content-Type") && edge.EqualFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded") {
-			return []byte(r.Parameters(string(b)))
+		if edge.EqualFold(f.Name, "Content-Type") {
+			contentType = f.Value
 		}
 	}
-	return b
+	return r.Content(b, contentType)
 }

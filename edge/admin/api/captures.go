@@ -56,7 +56,7 @@ type Captured struct {
 	Proto    string        `json:"proto"`
 	Site     string        `json:"site"`
 	Route    string        `json:"route"`
-	Redacted []string      `json:"redacted,omitempty"` // names of fields and of parameters of queries that were
+	Redacted []string      `json:"redacted,omitempty"` // names of fields, of parameters and of members of JSON that were
 	Request  HTTPRequest   `json:"request"`            // as the route's filters get it
 	Response *HTTPResponse `json:"response,omitempty"` // as they get it: that of the upstream, the function or the cache; absent if a filter or the route has answered
 	Answer   *HTTPResponse `json:"answer,omitempty"`   // as the client gets it
