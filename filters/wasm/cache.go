@@ -1,11 +1,9 @@
 package wasm
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -18,8 +16,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/tetratelabs/wazero"
 )
 
 // cache keeps compiled code in a directory, so that a module is not compiled again
@@ -120,146 +116,103 @@ func readKey(name string) ([]byte, error) {
 	return key, err
 }
 
-// stored is what the runtime reads a module's code from, or writes it to.
-type stored struct {
-	cache *cache
-	name  string // of the entry
-	dir   string // of the code: that of the entry, or one that is to become it
-	kept  bool   // it is that of the entry
-
-	finished bool // nothing is left to be done
-	code     wazero.CompilationCache
-}
-
-// open returns where the code of a binary is, or is to be; nil if it is not to be
-// kept, since that cannot be. A nil cache keeps nothing.
-func (c *cache) open(binary []byte) *stored {
-	if c == nil {
-		return nil
-	}
-	sum := sha256.Sum256(binary)
-	s := &stored{cache: c, name: hex.EncodeToString(sum[:])}
+// find returns the file in an entry's directory that has the code, or "" if there is no
+// such entry that can be used.
+func (c *cache) find(name string) (file string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.dir = filepath.Join(c.dir, s.name)
-	err := c.check(s.name)
-	if s.kept = err == nil; s.kept {
+	dir := filepath.Join(c.dir, name)
+	file, err := c.check(name)
+	if err == nil {
 		now := time.Now()
-		_ = os.Chtimes(s.dir, now, now) // it is used: see trim
-	} else {
-		if !errors.Is(err, fs.ErrNotExist) {
-			c.log.Warn("compiled code is not used, and made anew", "entry", s.dir, "err", err)
-			c.remove(s.name)
-		}
-		if s.dir, err = os.MkdirTemp(c.dir, unfinished); err != nil {
-			c.log.Warn("compiled code is not kept", "err", err)
-			return nil
-		}
+		_ = os.Chtimes(dir, now, now) // it is used: see trim
+		return file
 	}
-	if s.code, err = wazero.NewCompilationCacheWithDir(s.dir); err != nil {
-		c.log.Warn("compiled code is not kept", "err", err)
-		return nil
+	if !errors.Is(err, fs.ErrNotExist) {
+		c.log.Warn("compiled code is not used, and made anew", "entry", dir, "err", err)
+		c.remove(name)
 	}
-	return s
+	return ""
 }
 
-// finish keeps what has been compiled. It reports whether that had been kept before.
-func (s *stored) finish() (kept bool) {
-	c := s.cache
+// keep makes an entry of a directory that has the code and nothing else.
+func (c *cache) keep(name, dir string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.finished = true
-	if s.kept {
-		files, err := code(s.dir)
-		if err == nil && len(files) == 1 {
-			return true
-		}
-		// The runtime has not taken what was there: another version of it, or another
-		// processor.
-		c.remove(s.name)
-		return false
-	}
-	if err := s.keep(); err != nil {
-		c.log.Warn("compiled code is not kept", "err", err)
-		_ = os.RemoveAll(s.dir)
-	}
-	return false
-}
-
-// keep makes an entry of what the runtime has written. c.mu is held.
-func (s *stored) keep() error {
-	mac, err := s.cache.authenticate(s.dir, s.name)
+	mac, _, err := c.authenticate(dir, name)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(s.dir, authentic), mac, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, authentic), mac, 0o600); err != nil {
 		return err
 	}
-	s.cache.remove(s.name) // of another process
-	if err := os.Rename(s.dir, filepath.Join(s.cache.dir, s.name)); err != nil {
+	c.remove(name) // of another process
+	entry := filepath.Join(c.dir, name)
+	if err := os.Rename(dir, entry); err != nil {
 		return err
 	}
-	s.cache.held += size(filepath.Join(s.cache.dir, s.name))
-	s.cache.trim()
+	c.held += size(entry)
+	c.trim()
 	return nil
 }
 
-// abandon removes what is there, unless finish has been called.
-func (s *stored) abandon() {
-	s.cache.mu.Lock()
-	defer s.cache.mu.Unlock()
-	switch {
-	case s.finished:
-	case s.kept:
-		s.cache.remove(s.name)
-	default:
-		_ = os.RemoveAll(s.dir)
-	}
+// discard removes an entry.
+func (c *cache) discard(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.remove(name)
 }
 
-// close gives what the runtime has read back.
-func (s *stored) close() { s.code.Close(context.Background()) }
-
-// check says why an entry cannot be used: that it does not exist, or is not authentic.
-func (c *cache) check(name string) error {
+// check returns the file of an entry that has the code, or why it cannot be used: that it
+// does not exist, or is not authentic.
+func (c *cache) check(name string) (file string, err error) {
 	dir := filepath.Join(c.dir, name)
 	if err := private(dir, fs.ModeDir); err != nil {
-		return err
+		return "", err
 	}
 	have, err := os.ReadFile(filepath.Join(dir, authentic))
 	if err != nil {
-		return errors.New("is not whole: " + err.Error()) // it exists
+		return "", errors.New("is not whole: " + err.Error()) // it exists
 	}
-	want, err := c.authenticate(dir, name)
+	want, file, err := c.authenticate(dir, name)
 	if err != nil {
-		return errors.New("is not whole: " + err.Error()) // it exists
+		return "", errors.New("is not whole: " + err.Error()) // it exists
 	}
 	if !hmac.Equal(have, want) {
-		return errors.New("is not what was written there: it was changed, or the key was")
+		return "", errors.New("is not what was written there: it was changed, or the key was")
 	}
-	return nil
+	return file, nil
 }
 
-// authenticate returns the authentication code of an entry.
-func (c *cache) authenticate(dir, name string) ([]byte, error) {
-	files, err := code(dir)
-	if err != nil {
-		return nil, err
+// authenticate returns the authentication code of what is in a directory, for an entry
+// of a name, and the file that it is of.
+func (c *cache) authenticate(dir, name string) (mac []byte, file string, err error) {
+	if file, err = only(dir); err != nil {
+		return nil, "", err
 	}
-	if len(files) != 1 {
-		return nil, fmt.Errorf("%s has %d files of code", dir, len(files))
-	}
-	f, err := os.OpenFile(filepath.Join(dir, files[0]), os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	f, err := os.OpenFile(filepath.Join(dir, file), os.O_RDONLY|syscall.O_NOFOLLOW, 0)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer f.Close()
 	h := hmac.New(sha256.New, c.key)
-	fmt.Fprintf(h, "%s\n%s\n", name, files[0])
+	fmt.Fprintf(h, "%s\n%s\n", name, file)
 	if _, err := io.Copy(h, f); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return h.Sum(nil), nil
+	return h.Sum(nil), file, nil
+}
+
+// only returns the file in a directory that has code, of which there is to be one.
+func only(dir string) (file string, err error) {
+	files, err := code(dir)
+	if err != nil {
+		return "", err
+	}
+	if len(files) != 1 {
+		return "", fmt.Errorf("%s has %d files of code", dir, len(files))
+	}
+	return files[0], nil
 }
 
 // code returns the files in an entry's directory but for its authentication code.

@@ -28,7 +28,6 @@ import (
 
 	"github.com/sluice-edge/sluice/filters/wasm/memory"
 	"github.com/sluice-edge/sluice/filters/wasm/rewrite"
-	"github.com/tetratelabs/wazero"
 )
 
 // Config bounds what compiling may use up.
@@ -87,7 +86,7 @@ type Engine struct {
 	broken   error          // why there are no memories
 	compiled atomic.Uint64  // modules
 	loaded   atomic.Uint64  // modules, from cache
-	slots    chan struct{}  // one taken by each compilation
+	slots    chan *store    // one taken by each compilation, with the store for it; nil: it makes one
 	jobs     sync.WaitGroup // compilations, also those that nobody waits for any more
 
 	mu      sync.Mutex // guards the following fields
@@ -104,7 +103,10 @@ type key struct {
 // NewEngine returns an engine without modules.
 func NewEngine(cfg Config) *Engine {
 	cfg.setDefaults()
-	e := &Engine{cfg: cfg, slots: make(chan struct{}, cfg.Parallel), modules: make(map[key]*Module)}
+	e := &Engine{cfg: cfg, slots: make(chan *store, cfg.Parallel), modules: make(map[key]*Module)}
+	for range cfg.Parallel {
+		e.slots <- nil
+	}
 	e.memories, e.broken = memory.Open(memory.Config{Method: cfg.Reset})
 	if cfg.Cache != "" {
 		var err error
@@ -222,31 +224,66 @@ func (e *Engine) enter(k key) (m *Module, first bool, err error) {
 
 func (e *Engine) compile(m *Module, binary []byte, hosts []*Host) {
 	defer m.Close()
-	e.slots <- struct{}{}
-	defer func() { <-e.slots }()
+	s := <-e.slots
+	defer func() { e.leave(s) }()
 	defer close(m.ready)
 	defer func() {
 		// A fault of the compiler on hostile input must not end the proxy.
 		if r := recover(); r != nil {
 			m.err = fmt.Errorf("compile module: compiler failed: %v", r)
 		}
+		if m.err != nil && s != nil { // who knows what it has left there
+			s.release()
+			s = nil
+		}
 	}()
-	m.err = m.build(binary, hosts)
+	if s != nil && !s.takes(hosts) {
+		s.release()
+		s = nil
+	}
+	if s == nil {
+		s = e.newStore()
+	}
+	m.err = m.build(s, binary, hosts)
+}
+
+// leave gives a slot back, with its store.
+func (e *Engine) leave(s *store) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed && s != nil {
+		s.release()
+		s = nil
+	}
+	e.slots <- s
+}
+
+// newStore makes a store, which keeps compiled code if there is a cache.
+func (e *Engine) newStore() *store {
+	if e.cache == nil {
+		return newStore(nil)
+	}
+	st, err := newStage(e.cache)
+	if err != nil {
+		e.cfg.Log.Warn("compiled code is not kept", "err", err)
+	}
+	return newStore(st)
 }
 
 // build fills m in.
-func (m *Module) build(binary []byte, hosts []*Host) error {
+func (m *Module) build(s *store, binary []byte, hosts []*Host) error {
 	rewritten, err := rewrite.Rewrite(binary, m.engine.cfg.bounds())
 	if err != nil {
 		return refused(err)
 	}
 	m.Info = *infoOf(rewritten, m.key.digest, len(binary))
-	if err := m.compile(rewritten.Binary); err != nil {
+	if err := m.compile(s, rewritten.Binary); err != nil {
 		return fmt.Errorf("not a valid WebAssembly module: %w", err)
 	}
+	m.store.types += rewritten.Types
 	m.written = rewritten
 	m.written.Binary, m.written.Data = nil, apart(m.written.Data)
-	provided, err := m.provide(context.Background(), hosts)
+	provided, err := m.store.provide(&m.Info, hosts)
 	if err != nil {
 		return err
 	}
@@ -254,37 +291,33 @@ func (m *Module) build(binary []byte, hosts []*Host) error {
 	return nil
 }
 
-// compile makes code of what was rewritten, or takes it from the cache.
-func (m *Module) compile(binary []byte) (err error) {
-	e, ctx := m.engine, context.Background()
-	config := wazero.NewRuntimeConfig().
-		WithDebugInfoEnabled(false) // DWARF's offsets are those of the code before it was rewritten
-	if m.stored = e.cache.open(binary); m.stored != nil {
-		m.runtime = wazero.NewRuntimeWithConfig(ctx, config.WithCompilationCache(m.stored.code))
-		defer m.stored.abandon() // unless it is finished
-	} else {
-		m.runtime = wazero.NewRuntimeWithConfig(ctx, config)
+// compile makes code of what was rewritten, or takes it from the cache. If that fails,
+// which may be the disk's fault, it is made in a store that has nothing to do with the
+// cache.
+func (m *Module) compile(s *store, binary []byte) (err error) {
+	e, loaded := m.engine, false
+	m.compiled, loaded, err = s.compile(binary)
+	if err == nil {
+		s.retain()
+	} else if problem := err; s.stage != nil {
+		s.worn = true
+		s = newStore(nil)
+		if m.compiled, _, err = s.compile(binary); err != nil {
+			s.release()
+			return err
+		}
+		e.cfg.Log.Warn("compiled code is not kept", "err", problem)
 	}
-	m.compiled, err = m.runtime.CompileModule(ctx, binary)
-	if problem := err; err != nil && m.stored != nil {
-		// Perhaps the disk is full: then the runtime has the code in memory. Or it cannot
-		// read what is kept.
-		if m.stored.kept {
-			m.runtime.Close(ctx)
-			m.runtime = wazero.NewRuntimeWithConfig(ctx, config)
-		}
-		if m.compiled, err = m.runtime.CompileModule(ctx, binary); err == nil {
-			e.cfg.Log.Warn("compiled code is not kept", "err", problem)
-			e.compiled.Add(1)
-		}
+	if err != nil {
 		return err
 	}
-	if err == nil && m.stored != nil && m.stored.finish() {
+	m.store = s
+	if loaded {
 		e.loaded.Add(1)
-	} else if err == nil {
+	} else {
 		e.compiled.Add(1)
 	}
-	return err
+	return nil
 }
 
 // apart returns data that does not keep the binary alive of which it was part.
@@ -310,7 +343,17 @@ func (e *Engine) Close() {
 	closed := e.closed
 	e.closed = true
 	e.mu.Unlock()
-	if !closed && e.broken == nil {
+	if closed {
+		return
+	}
+	for range cap(e.slots) {
+		select {
+		case s := <-e.slots:
+			e.leave(s)
+		default: // who compiles will see
+		}
+	}
+	if e.broken == nil {
 		e.memories.Close() // what is in use stays
 	}
 }

@@ -2,13 +2,10 @@ package wasm
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/sluice-edge/sluice/filters/wasm/rewrite"
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 )
 
 // ValueType is the type of a parameter or result.
@@ -41,53 +38,8 @@ const wasi = "wasi_snapshot_preview1"
 // different in it is about files, of which there are none.
 const wasiUnstable = "wasi_unstable"
 
-// provide makes what the module imports available in its runtime, and returns
-// the signatures of all that hosts and WASI have.
-func (m *Module) provide(ctx context.Context, hosts []*Host) (map[[2]string]Signature, error) {
-	provided := make(map[[2]string]Signature)
-	build := func(b wazero.HostModuleBuilder, name string) error {
-		c, err := b.Compile(ctx)
-		if err != nil {
-			return fmt.Errorf("BUG: host module %q: %w", name, err)
-		}
-		for fn, def := range c.ExportedFunctions() {
-			provided[[2]string{name, fn}] = signature(def.ParamTypes(), def.ResultTypes())
-		}
-		_, err = m.runtime.InstantiateModule(ctx, c, wazero.NewModuleConfig().WithName(name))
-		return err
-	}
-	for _, name := range []string{wasi, wasiUnstable} {
-		if !m.Info.ImportsFrom(name) {
-			continue
-		}
-		b := m.runtime.NewHostModuleBuilder(name)
-		wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
-		for _, f := range wasiFuncs {
-			b.NewFunctionBuilder().WithGoModuleFunction(adapter(f.Call), f.Params, f.Results).Export(f.Name)
-		}
-		if err := build(b, name); err != nil {
-			return nil, err
-		}
-	}
-	b := m.runtime.NewHostModuleBuilder(rewrite.ImportModule)
-	b.NewFunctionBuilder().WithGoModuleFunction(adapter(tick), []ValueType{I64}, []ValueType{I64}).Export(rewrite.ImportTick)
-	if err := build(b, rewrite.ImportModule); err != nil {
-		return nil, err
-	}
-	for _, h := range hosts {
-		if !m.Info.ImportsFrom(h.Name) {
-			continue
-		}
-		b := m.runtime.NewHostModuleBuilder(h.Name)
-		for _, f := range h.Funcs {
-			b.NewFunctionBuilder().WithGoModuleFunction(adapter(f.Call), f.Params, f.Results).Export(f.Name)
-		}
-		if err := build(b, h.Name); err != nil {
-			return nil, err
-		}
-	}
-	return provided, nil
-}
+// meterFuncs is what package rewrite adds an import of.
+var meterFuncs = []HostFunc{{rewrite.ImportTick, []ValueType{I64}, []ValueType{I64}, tick}}
 
 // adapter lets wazero call a host function, which finds its instance in the
 // context: an Instance is the context of its own calls.

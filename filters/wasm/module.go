@@ -19,9 +19,8 @@ type Module struct {
 	key      key
 	ready    chan struct{} // closed when the following fields are final
 	err      error
-	runtime  wazero.Runtime
+	store    *store // with a reference; nil: it is not compiled
 	compiled wazero.CompiledModule
-	stored   *stored         // what is kept of it on disk; may be nil
 	missing  error           // what imports lack
 	written  *rewrite.Module // without its binary
 
@@ -104,11 +103,9 @@ func (m *Module) Close() {
 		delete(m.engine.modules, m.key)
 	}
 	m.engine.mu.Unlock()
-	if last && m.runtime != nil {
-		m.runtime.Close(context.Background())
-		if m.stored != nil {
-			m.stored.close()
-		}
+	if last && m.store != nil {
+		m.compiled.Close(context.Background())
+		m.store.release()
 	}
 }
 

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"runtime"
 	"strings"
@@ -62,7 +63,8 @@ func NewPool(m *Module, opt Options) (*Pool, error) {
 	p.config = wazero.NewModuleConfig().WithName("").WithStartFunctions().
 		WithWalltime(walltime, clockResolution).
 		WithNanotime(nanotime, clockResolution).
-		WithOsyield(runtime.Gosched)
+		WithOsyield(runtime.Gosched).
+		WithRandSource(rand.Reader) // instead of one of 5 KB that is made for each instance, and not used
 	if len(opt.Args) != 0 {
 		p.config = p.config.WithArgs(opt.Args...)
 	}

@@ -66,7 +66,7 @@ func (b *sandbox) make() (err error) {
 	} else {
 		config = config.WithStderr(out)
 	}
-	if b.mod, err = p.module.runtime.InstantiateModule(base, p.module.compiled, config); err != nil {
+	if b.mod, err = p.module.store.runtime.InstantiateModule(base, p.module.compiled, config); err != nil {
 		return err
 	}
 	if b.memory != nil {

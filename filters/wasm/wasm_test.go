@@ -177,11 +177,11 @@ func TestCompileLimits(t *testing.T) {
 		t.Errorf("size: %v", err)
 	}
 	e = NewEngine(Config{Time: time.Nanosecond, Parallel: 1})
-	e.slots <- struct{}{} // another compilation has the only slot
+	<-e.slots // another compilation has the only one
 	if _, err := e.Compile(context.Background(), binary); err == nil || !strings.Contains(err.Error(), "not compiled within 1ns") {
 		t.Errorf("time: %v", err)
 	}
-	<-e.slots
+	e.slots <- nil
 	e.Close()
 	if modules(e) != 0 {
 		t.Error("its module is left")

@@ -120,6 +120,8 @@ type Module struct {
 	Data    []Segment // for [Module.WriteData]; nil if the runtime writes it
 	Globals []Global  // all that an instance has of mutable globals, in order, but for Unrestorable
 
+	Types int // of functions, with ours
+
 	Work int64 // that compiling takes, by estimate, in units of [Options.Work]
 
 	// Start says that the host is to call StartExport when it has written data, and
@@ -165,6 +167,7 @@ func Rewrite(binary []byte, o Options) (*Module, error) {
 	var stripped bool
 	out.Data, stripped = m.strip()
 	out.Binary = m.write(stripped)
+	out.Types = len(m.types)
 	if len(out.Binary) > MaxGrowth*len(binary)+1<<10 {
 		return nil, exceeded("module becomes larger than %d times what it is", MaxGrowth)
 	}

@@ -207,5 +207,9 @@ func checkValidity(t testing.TB, what string, binary []byte, o Options) *Module 
 	if (before == nil) != (after == nil) {
 		t.Errorf("%s: before: %v, after: %v\n%x\n%x", what, before, after, binary, m.Binary)
 	}
+	shell := Shell(m.Binary, []byte(what))
+	if err := valid(shell); after == nil && err != nil {
+		t.Errorf("%s: its shell: %v\n%x\n%x", what, err, binary, shell)
+	}
 	return m
 }
