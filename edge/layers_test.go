@@ -32,6 +32,7 @@ var layers = map[string]int{
 	"edge/diag":            1,
 	"edge/osfile":          1,
 	"edge/metrics":         1,
+	"edge/schedule":        1,
 	"filters/wasm/memory":  1,
 	"filters/wasm/rewrite": 1,
 

@@ -270,6 +270,7 @@ func TestScreens(t *testing.T) {
 		"filter-shadow": "filter shadow canary",
 		"fn-list":       "fn list",
 		"fn-show":       "fn show idle",
+		"fn-show-every": "fn show sweep",
 		"fn-logs":       "fn logs auth",
 		"split":         "split checkout",
 		"routes":        "routes",

@@ -24,7 +24,12 @@ var (
 	evilFilter   = api.Filter{Name: "evil\x1b[2J", Versions: []api.ModuleVersion{firstVersion}}
 	helloVersion = api.ModuleVersion{Function: "hello", Version: 1, Live: true, Digest: "sha256:0f343b0931126a20f133d67c2b018a3b5f1e7a8f8e6f1d1a1f4a0c8f7f6d5e4c", ABI: "wasi", Bytes: 18_000, Uploaded: now.Add(-time.Minute), Source: "api"}
 	helloFn      = api.Function{Name: "hello", Live: 1, Routes: []string{"shop/hello"}, Runs: 12, Running: 2, Versions: []api.ModuleVersion{helloVersion}}
-	idleFn       = api.Function{Name: "日本", Versions: []api.ModuleVersion{helloVersion}}
+	sweepFn      = api.Function{Name: "sweep", Live: 1, Runs: 12, Versions: []api.ModuleVersion{helloVersion}, Schedule: &api.Schedule{
+		Every: "5m", Next: now.Add(3*time.Minute + 10*time.Second), Runs: 12, Failures: 1, Skipped: 2, Last: &api.ScheduledRun{
+			Due: now.Add(-110 * time.Second), Began: now.Add(-110 * time.Second), MS: 12.3, ID: "4c9d21f0e5a7b8c6d1e2f3a4", Version: 1, Status: 503, Error: "it has answered with 503"}}}
+	mailFn = api.Function{Name: "mail", Live: 1, Routes: []string{"shop/mail"}, Versions: []api.ModuleVersion{helloVersion}, Schedule: &api.Schedule{
+		Every: "1h", Next: now.Add(50 * time.Minute), Running: true}}
+	idleFn = api.Function{Name: "日本", Versions: []api.ModuleVersion{helloVersion}}
 
 	canaryDeployment = api.Deployment{Versions: []api.Deployed{{Version: 2, Percent: 95, Requests: 123_456, Errors: 12, Mean: 0.0123, P95: 0.034}, {Version: 3, Percent: 5, Requests: 6500, Errors: 130, Traps: 7, Mean: 0.0251, P95: 1.25, WhyFresh: "changes a table by table.set"}},
 		Shadow: 4, Guard: "roll back if traps > 0.1% or errors > 1% or time > 2x over 5m after 200 requests", Since: now.Add(-25 * time.Minute)}
@@ -111,18 +116,19 @@ func fakeAPI(t *testing.T) *httptest.Server {
 		Upstreams: []api.Upstream{{Name: "shop", Latest: busy, Endpoints: []api.Endpoint{
 			{Address: "10.0.0.11:8080", Weight: 1, Active: 2, Idle: 7, Requests: 999_999},
 			{Address: "10.0.9.1:8080", Weight: 1, Backup: true, Errors: 1}}}},
-		Splits: []api.Split{checkoutSplit}, Filters: []api.Filter{authFilter, evilFilter}, Functions: []api.Function{helloFn, idleFn},
+		Splits: []api.Split{checkoutSplit}, Filters: []api.Filter{authFilter, evilFilter}, Functions: []api.Function{helloFn, sweepFn, idleFn},
 		Cache: &api.Cache{Bytes: 300 << 20, Limit: 512 << 20, Entries: 4321, Hits: 100_000, Misses: 1},
 	})
 	for _, k := range []struct {
 		path      string
 		all, live any
 		version   api.ModuleVersion
-	}{{"filters", []api.Filter{authFilter, canaryFilter, evilFilter, leftFilter, backFilter}, authFilter, firstVersion}, {"functions", []api.Function{helloFn, idleFn}, helloFn, helloVersion}} {
+	}{{"filters", []api.Filter{authFilter, canaryFilter, evilFilter, leftFilter, backFilter}, authFilter, firstVersion}, {"functions", []api.Function{helloFn, sweepFn, mailFn, idleFn}, helloFn, helloVersion}} {
 		k.version.Live, k.version.Routes = true, []string{"shop/checkout"}
 		handle("GET /v1/"+k.path, 200, k.all)
 		handle("GET /v1/"+k.path+"/auth", 200, k.live)
 		handle("GET /v1/"+k.path+"/idle", 200, idleFn)
+		handle("GET /v1/"+k.path+"/sweep", 200, sweepFn)
 		handle("GET /v1/"+k.path+"/{name}", 404, &api.Problem{Title: "no such thing", Detail: `no "none"`, Hint: "have auth"})
 		handle("GET /v1/"+k.path+"/canary", 200, canaryFilter)
 		handle("GET /v1/"+k.path+"/left", 200, leftFilter)

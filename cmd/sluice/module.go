@@ -41,16 +41,17 @@ type module struct {
 	failures uint64
 	versions []api.ModuleVersion
 
+	schedule   *api.Schedule // nil: only requests run it
 	deployment api.Deployment
 	damage     string
 }
 
 func ofFilter(f api.Filter) module {
-	return module{f.Name, f.Live, f.Routes, f.Runs, "", f.Failures, f.Versions, f.Deployment, f.Damage}
+	return module{f.Name, f.Live, f.Routes, f.Runs, "", f.Failures, f.Versions, nil, f.Deployment, f.Damage}
 }
 
 func ofFunction(f api.Function) module {
-	return module{f.Name, f.Live, f.Routes, f.Runs, strconv.Itoa(f.Running), f.Failures, f.Versions, f.Deployment, f.Damage}
+	return module{f.Name, f.Live, f.Routes, f.Runs, strconv.Itoa(f.Running), f.Failures, f.Versions, f.Schedule, f.Deployment, f.Damage}
 }
 
 func modulesOf[T any](of func(T) module, list []T) []module {
@@ -111,7 +112,7 @@ FAILURES count since the proxy was started.`, k.noun),
 					if len(modules) == 0 {
 						g.note(cmd, "There are no %ss. Upload one: %s push NAME FILE --%s SITE/PATH", k.noun, k.command, k.flag)
 					}
-					return out.tables(moduleTable(strings.ToUpper(k.noun), modules))
+					return out.tables(moduleTable(strings.ToUpper(k.noun), modules), scheduleTable(g.now(), modules))
 				})
 			})
 		},
@@ -153,6 +154,7 @@ func (k *kind) showModule(g *globals, cmd *cobra.Command, out *screen, m module)
 	} else {
 		out.printf("on no route\n")
 	}
+	showSchedule(g, out, m.schedule)
 	if m.damage != "" {
 		wrapped(out, "damaged: ", text.Printable(m.damage))
 	}
@@ -181,7 +183,7 @@ func (k *kind) showModule(g *globals, cmd *cobra.Command, out *screen, m module)
 	if err := out.tables(t); err != nil {
 		return err
 	}
-	if len(m.routes) == 0 {
+	if len(m.routes) == 0 && m.schedule == nil {
 		k.unused(g, cmd, m.name, "FILE")
 	}
 	return nil

@@ -75,7 +75,7 @@ func (k *kind) runPush(g *globals, cmd *cobra.Command, name, path string, use ap
 		out.printf("%s\n", pushText(v, use.DryRun))
 		return nil
 	})
-	if err == nil && len(v.Routes) == 0 && !use.DryRun && !some {
+	if err == nil && len(v.Routes) == 0 && len(v.Warnings) > 0 && !use.DryRun && !some {
 		k.unused(g, cmd, name, path)
 	}
 	return err

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -52,7 +53,7 @@ func showStatus(g *globals, out *screen, s api.Status) error {
 		out.printf("sandboxes are put back by %s\n", text.Printable(s.Sandboxes))
 	}
 	out.printf("\n")
-	return out.tables(statusTables(s)...)
+	return out.tables(statusTables(g.now(), s)...)
 }
 
 func entries(n int64) string {
@@ -91,7 +92,7 @@ func latestCells(l api.Latest) []string {
 	return []string{text.Rate(l.Rate), text.Share(l.Errors), text.Milliseconds(l.P50), text.Milliseconds(l.P95), text.Milliseconds(l.P99), text.Milliseconds(l.Max)}
 }
 
-func statusTables(s api.Status) []*text.Table {
+func statusTables(now time.Time, s api.Status) []*text.Table {
 	listeners := text.NewTable("LISTENER", "ADDRESS", "PROTOCOLS")
 	for _, l := range s.Listeners {
 		listeners.Add(l.Name, l.Address, strings.Join(l.Protocols, " "))
@@ -124,8 +125,9 @@ func statusTables(s api.Status) []*text.Table {
 			splits.Add(p.Route, a.Name, text.Percent(a.Share), text.Count(a.Requests), text.Count(a.Errors))
 		}
 	}
+	functions := modulesOf(ofFunction, s.Functions)
 	return []*text.Table{listeners, connections, routes, upstreams, endpoints, splits,
-		moduleTable("FILTER", modulesOf(ofFilter, s.Filters)), moduleTable("FUNCTION", modulesOf(ofFunction, s.Functions))}
+		moduleTable("FILTER", modulesOf(ofFilter, s.Filters)), moduleTable("FUNCTION", functions), scheduleTable(now, functions)}
 }
 
 func versionText(v api.Version) string {

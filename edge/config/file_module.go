@@ -68,6 +68,7 @@ type Function struct {
 	Memory      int64         // of one instance, in bytes. Default 128MB
 	Timeout     time.Duration // of one request, without the time that it waits for the client. Default 10s
 	Concurrency int           // requests at a time; more wait a while and are answered with 503. Default 100
+	Every       time.Duration // between two runs that nobody asks for. Default 0: there are none
 	Allow       Allow
 	Deploy      Deploy
 }

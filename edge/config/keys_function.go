@@ -40,6 +40,8 @@ func functionKeys() object[Function] {
 		}},
 		{"concurrency", "100", numberForm(1, 100_000), "How many requests it works on at a time. More wait a while, and are answered with 503.",
 			func(d *decoder, v value, f *Function) { d.number(v, &f.Concurrency, 1, 100_000) }},
+		{"every", "", durationForm, "The proxy runs it by itself, so often, from `1s` to `30d`: it gets `POST /` with the field `X-Sluice-Scheduled`, which clients cannot send. A run that is due while the one before goes on is skipped.",
+			func(d *decoder, v value, f *Function) { d.duration(v, &f.Every, time.Second, 30*24*time.Hour) }},
 		allowKey(func(f *Function) *Allow { return &f.Allow }),
 	}, deployKeys(func(f *Function) *Deploy { return &f.Deploy })...)}
 }

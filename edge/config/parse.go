@@ -7,3 +7,7 @@ func ParseDuration(s string) (time.Duration, error) { return parseDuration(s) }
 
 // ParseSize returns how many bytes a size is, as the file has it: 512B, 64KB, 32MB.
 func ParseSize(s string) (int64, error) { return parseSize(s) }
+
+// FormatDuration writes a duration as the file does, in the largest unit of which it is a
+// whole number.
+func FormatDuration(d time.Duration) string { return formatDuration(d) }

@@ -36,6 +36,8 @@ const (
 	FunctionDuration
 	FunctionErrors
 	FunctionShadow
+	FunctionScheduled
+	FunctionScheduledOK
 
 	SplitRequests
 
@@ -105,6 +107,10 @@ var descriptions = [metricCount]Description{
 	FunctionDuration: {"sluice_function_duration_seconds", HistogramType, "Time from giving a request to a function until it has ended.", []Label{function, version}, false},
 	FunctionErrors:   {"sluice_function_errors_total", CounterType, "Requests that a function failed.", []Label{function, version, cause}, false},
 	FunctionShadow:   {"sluice_function_shadow_total", CounterType, "Requests that a version of a function in shadow was to have a copy of.", []Label{function, version, verdict}, false},
+
+	FunctionScheduled: {"sluice_function_scheduled_total", CounterType, "Runs of a function that were due by its schedule.", []Label{function,
+		{"outcome", "`ok`: answered with 2xx; `failed`; `skipped`: the run before had not ended"}}, false},
+	FunctionScheduledOK: {"sluice_function_scheduled_last_success_seconds", GaugeType, "When the last run by its schedule began that has not failed, in seconds since 1970.", []Label{function}, true},
 
 	SplitRequests: {"sluice_split_requests_total", CounterType, "Requests by the arm of the route's split.", []Label{site, route, {"arm", "names of arms"}}, false},
 

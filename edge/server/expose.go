@@ -31,6 +31,7 @@ func (s *Server) Metrics(w *metrics.Writer) {
 	}
 	s.exposeUpstreams(w)
 	s.exposeModules(w)
+	s.exposeSchedules(w)
 	s.exposeGuests(w)
 	for _, c := range s.shared.compressors {
 		for _, st := range c.Stats() {

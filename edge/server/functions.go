@@ -58,7 +58,7 @@ func (b *builder) newFunction(c *config.Function, pin int) (*function, error) {
 		w, err = b.s.functions.wanted(c.Name, pin, &c.Deploy, current, b.file.Log.Redact)
 	}
 	plain := *c
-	plain.Place, plain.Deploy = diag.Place{}, config.Deploy{}
+	plain.Place, plain.Deploy, plain.Every = diag.Place{}, config.Deploy{}, 0
 	f, _ := keep(b.used.functions, b.s.shared.functions, canonical(plain, pin), func() (*function, error) {
 		j, _ := keep(b.used.journals, b.s.shared.journals, c.Name, func() (*journal.Journal, error) {
 			return journal.New(b.s.log.With("function", c.Name), journal.Config{}), nil
@@ -185,7 +185,7 @@ func (s *Server) PushFunction(ctx context.Context, name string, module io.Reader
 		}
 		return v, created, nil
 	}
-	if v.Routes = functionRoutes(change.file, name); len(v.Routes) == 0 {
+	if v.Routes = functionRoutes(change.file, name); len(v.Routes) == 0 && c.Every == 0 {
 		v.Warnings = append(v.Warnings, fmt.Sprintf("no route uses the function %q: push it with --route SITE/PATH, or name it under functions: in the file, and in a route", name))
 	}
 	return v, created, nil
@@ -334,7 +334,7 @@ func (s *Server) listFunctions() []api.Function {
 
 // describeFunction returns a function as the API shows it. s.mu is held.
 func (s *Server) describeFunction(name string) api.Function {
-	d := api.Function{Name: name, Routes: functionRoutes(s.snapshot.Load().file, name)}
+	d := api.Function{Name: name, Routes: functionRoutes(s.snapshot.Load().file, name), Schedule: s.describeSchedule(name)}
 	for _, f := range s.shared.functions {
 		if f.name != name {
 			continue

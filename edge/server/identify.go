@@ -25,6 +25,7 @@ func identify(x *edge.Exchange) {
 		case len(name) > 12 && edge.EqualFold(name[:12], "x-forwarded-"):
 			return !trusted || edge.EqualFold(name, "x-forwarded-for")
 		case len(name) == 12 && (edge.EqualFold(name, "x-request-id") || edge.EqualFold(name, armField)),
+			len(name) == len(scheduledField) && edge.EqualFold(name, scheduledField),
 			len(name) == 9 && edge.EqualFold(name, "x-real-ip"),
 			len(name) == 5 && edge.EqualFold(name, "proxy"): // becomes HTTP_PROXY in a CGI environment
 			return true

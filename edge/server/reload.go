@@ -163,6 +163,7 @@ func (s *Server) goLive(n *next) {
 	s.meters.filters.keep(func(name string) bool { return file.Filter(name) != nil })
 	s.meters.programs.keep(func(name string) bool { return file.Function(name) != nil })
 	s.keepMeters(file)
+	s.reschedule(file, n.functions)
 	s.applied = time.Now()
 	if old != nil {
 		s.reloads++

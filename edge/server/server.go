@@ -75,13 +75,15 @@ type Server struct {
 	functions *library
 	wasm      *wasm.Engine
 	guests    guests
-	reloads   int       // configurations applied after the first
-	applied   time.Time // when the one in force was
+	schedules map[string]*scheduled // by function
+	reloads   int                   // configurations applied after the first
+	applied   time.Time             // when the one in force was
 	draining  bool
 
-	ending sync.WaitGroup  // goroutines of leave and of background
-	life   context.Context // ends when the server closes
-	stop   func()          // ends life
+	ending    sync.WaitGroup  // goroutines of leave and of background
+	scheduled sync.WaitGroup  // functions that run by themselves, and those that do so no more
+	life      context.Context // ends when the server closes
+	stop      func()          // ends life
 }
 
 // New returns a server that serves file once Start is called. What file cannot
@@ -89,7 +91,7 @@ type Server struct {
 func New(file *config.File, o Options) (*Server, *diag.List, error) {
 	s := &Server{log: o.Log, ids: newIDs(), started: time.Now(), trying: make(chan struct{}, trials),
 		captures: capture.New(capture.Config{Outcome: outcome}),
-		bindings: make(map[string]*binding), leaving: make(map[*binding]struct{})}
+		bindings: make(map[string]*binding), leaving: make(map[*binding]struct{}), schedules: make(map[string]*scheduled)}
 	s.life, s.stop = context.WithCancel(context.Background())
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -169,6 +171,7 @@ func (s *Server) Close() error {
 		b.close()
 	}
 	s.stop()
+	s.scheduled.Wait()
 	s.ending.Wait()
 	s.captures.Close()
 	s.mu.Lock()
@@ -203,16 +206,21 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, b := range all {
 		errs = append(errs, b.wait(ctx))
 	}
+	errs = append(errs, s.waitScheduled(ctx))
 	return errors.Join(append(errs, s.Close())...)
 }
 
-// lastBindings returns what may have connections, once no change can add to it.
+// lastBindings returns what may have connections, once no change can add to it, and no
+// function runs by itself any more.
 func (s *Server) lastBindings() []*binding {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.draining = true
+	for _, sc := range s.schedules {
+		sc.Stop()
+	}
 	return slices.Concat(slices.Collect(maps.Values(s.bindings)), slices.Collect(maps.Keys(s.leaving)))
 }
 

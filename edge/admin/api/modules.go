@@ -30,8 +30,32 @@ type Function struct {
 	Failures uint64          `json:"failures"` // traps, time and memory exceeded, broken answers
 	Versions []ModuleVersion `json:"versions"` // newest first
 
+	Schedule   *Schedule  `json:"schedule,omitempty"` // by which the proxy runs it; none: only requests do
 	Deployment Deployment `json:"deployment"`
 	Damage     string     `json:"damage,omitempty"` // what is wrong with the state directory, so that all requests are denied
+}
+
+// Schedule is when the proxy runs a function by itself. Figures count since the proxy was
+// started, or the schedule was.
+type Schedule struct {
+	Every    string        `json:"every"` // "5m"
+	Next     time.Time     `json:"next"`  // when a run is due
+	Running  bool          `json:"running"`
+	Runs     uint64        `json:"runs"`     // that have ended
+	Failures uint64        `json:"failures"` // of these: answered with anything but 2xx, or not at all
+	Skipped  uint64        `json:"skipped"`  // were due while the one before had not ended
+	Last     *ScheduledRun `json:"last,omitempty"`
+}
+
+// ScheduledRun is a run that has ended.
+type ScheduledRun struct {
+	Due     time.Time `json:"due"`
+	Began   time.Time `json:"began"`
+	MS      float64   `json:"ms"`
+	ID      string    `json:"id"` // of the request, as in the log of the function
+	Version int       `json:"version,omitempty"`
+	Status  int       `json:"status,omitempty"` // of the answer; 0: there was none
+	Error   string    `json:"error,omitempty"`  // why it has failed
 }
 
 // Deployment is which versions of a module run. Figures count since the proxy was
