@@ -113,6 +113,13 @@ func New(m *wasm.Module, cfg Config) (*Filter, error) {
 	if cfg.ABI != "" && cfg.ABI != abi {
 		return nil, fmt.Errorf("is an %s filter, and abi says %s", abi, cfg.ABI)
 	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	if cfg.Journal == nil {
+		cfg.Journal = journal.New(cfg.Log.With("filter", cfg.Name), journal.Config{PerSecond: cfg.LogLines})
+	}
+	cfg.Journal.Hide(cfg.Host.Secrets())
 	var g guest
 	if abi == ProxyWasm {
 		g, err = newProxyWasm(m, &cfg)

@@ -2,10 +2,13 @@ package filters
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/wasm"
 	guests "github.com/sluice-edge/sluice/wasm-testdata"
 )
@@ -39,5 +42,30 @@ func TestLoad(t *testing.T) {
 	}
 	if _, err := Load(context.Background(), e, []byte("text"), Config{}); err == nil || !strings.Contains(err.Error(), "not a valid WebAssembly module") {
 		t.Errorf("text: error is %v", err)
+	}
+}
+
+// A secret that a filter was granted is in nothing that it logs.
+func TestHide(t *testing.T) {
+	e := wasm.NewEngine(wasm.Config{})
+	defer e.Close()
+	log := slog.New(slog.DiscardHandler)
+	host := hostmod.New(hostmod.Grants{Secrets: map[string]string{"key": "printed"}}, hostmod.Env{Log: log})
+	f, err := Load(context.Background(), e, guests.Read(t, "chatty"), Config{Name: "chatty", Host: host, Log: log, LogBytes: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	x := new(edge.Exchange)
+	x.Begin(nil, new(edge.Client), time.Now())
+	x.Request = edge.Request{Method: "GET", Scheme: "http", Authority: "example.org", Path: "/", Proto: "HTTP/1.1"}
+	f.Filter(x, edge.HandlerFunc(func(*edge.Exchange) error { return nil })) // it fails in the end
+	x.End()
+	got := ""
+	for _, l := range f.Journal().Lines() {
+		got += l.Text + "|"
+	}
+	if want := "[redacted]|half|"; got != want {
+		t.Errorf("it has said %s, want %s", got, want)
 	}
 }

@@ -154,3 +154,37 @@ func TestSecretsAreNotShown(t *testing.T) {
 		t.Errorf("got %v, %q", res.Header, body)
 	}
 }
+
+// What a function has from the environment is in nothing that it logs; what the file says
+// is.
+func TestSecretsAreNotLogged(t *testing.T) {
+	t.Setenv("SLUICE_TEST_FIELD", "greeted")
+	dir := t.TempDir()
+	module, err := filepath.Abs("../../examples/hello/hello.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := new(lines)
+	s, err := serveFile(t, writeFile(t, filepath.Join(dir, "sluice.yaml"), `
+admin: off
+log: { access: off }
+sites: { "http://127.0.0.1:0": function:hello }
+functions: { hello: { wasm: `+module+`, env: { KEY: env:SLUICE_TEST_FIELD, GREETING: "127.0" } } }
+`), filepath.Join(dir, "state"), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := new(http.Client)
+	defer client.CloseIdleConnections()
+	get(t, client, s.Addresses()[0]+"/")
+	j, err := s.FunctionJournal("hello")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := j.Lines(); len(said) != 1 || said[0].Text != "[redacted] 127.0.0.1" {
+		t.Errorf("it has said %+v", said)
+	}
+	if got := log.String(); strings.Contains(got, "greeted") || !strings.Contains(got, "[redacted] 127.0.0.1") {
+		t.Errorf("the log is\n%s", got)
+	}
+}

@@ -60,6 +60,9 @@ func (s *Server) functionConfig(c *config.Function, number int, j *journal.Journ
 		Host: s.granted(ofFunction, c.Name, &c.Allow), Log: s.log, Journal: j}
 	for _, e := range c.Env {
 		cfg.Env = append(cfg.Env, e.Name+"="+e.Value)
+		if e.From != "" {
+			cfg.Hide = append(cfg.Hide, e.Value)
+		}
 	}
 	return cfg
 }

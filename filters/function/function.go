@@ -33,6 +33,7 @@ type Config struct {
 	Body        int64         // bytes of the response that are held for an http-wasm guest that asks for buffer_response; default 16 MiB. All other content is streamed
 
 	Host *hostmod.Guest // what it has of the module "sluice"; default: what is granted to all
+	Hide []string       // values of Env that no log is to show
 
 	LogBytes int              // what it may say in a request; default 64 KiB
 	Log      *slog.Logger     // default: slog's
@@ -91,6 +92,7 @@ func New(m *wasm.Module, cfg Config) (*Function, error) {
 	if err != nil {
 		return nil, err
 	}
+	cfg.Journal.Hide(append(cfg.Host.Secrets(), cfg.Hide...))
 	f := &Function{kind: kind, journal: cfg.Journal}
 	if kind == Command {
 		f.command, err = wasi.New(m, wasi.Config{Name: cfg.Name, Version: cfg.Version, Env: cfg.Env, Args: cfg.Args,

@@ -97,6 +97,10 @@ func TestFunction(t *testing.T) {
 	if n := len(j.Lines()); n != 2 {
 		t.Errorf("%d lines are kept", n)
 	}
+	check(hello, Command, Config{Env: []string{"GREETING=Hi"}, Hide: []string{"192.0.2.1"}}, "Hi, x!\n")
+	if lines := j.Lines(); lines[0].Text != "greeted 192.0.2.1" || lines[len(lines)-1].Text != "greeted [redacted]" {
+		t.Errorf("it has said %v", lines)
+	}
 	if _, err := Load(context.Background(), e, guests.Read(t, "environ"), Config{Args: []string{"a"}, Log: quiet}); err == nil || !strings.Contains(err.Error(), "is an http-wasm guest, which takes no arguments") {
 		t.Errorf("arguments for an http-wasm guest: %v", err)
 	}

@@ -72,6 +72,7 @@ func (c *call) logField() int64 {
 	case !fits:
 		return int64(limited)
 	}
+	value = c.guest().hide.Replace(value)
 	f := &c.Exchange.Record.Guest
 	if !f.Has(name) && f.Len() >= l.LogFields {
 		return int64(limited)

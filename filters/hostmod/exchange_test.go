@@ -47,6 +47,18 @@ func TestClient(t *testing.T) {
 	get(9, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
 }
 
+// A secret that a guest was granted is in no field that it logs.
+func TestLogSecret(t *testing.T) {
+	r := start(t, all, Env{})
+	r.want(0, "log_field", "tried", "key hunter2")
+	if got := r.x.Record.Guest.Get("tried"); got != "key [redacted]" {
+		t.Errorf("logged is %q", got)
+	}
+	if got := r.use.Guest.Secrets(); len(got) != 1 || got[0] != "hunter2" {
+		t.Errorf("the secrets are %q", got)
+	}
+}
+
 func TestLogField(t *testing.T) {
 	r := start(t, Grants{}, Env{Limits: Limits{LogFields: 2, LogBytes: 5}})
 	r.want(0, "log_field", "user", "ann")

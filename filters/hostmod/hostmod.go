@@ -9,6 +9,9 @@ package hostmod
 
 import (
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sluice-edge/sluice/edge"
@@ -83,6 +86,7 @@ type Guest struct {
 	grants Grants
 	env    Env
 	log    *journal.Limiter
+	hide   *strings.Replacer // of secrets, in what the guest has logged
 }
 
 // New returns what a filter or function has that is granted g.
@@ -91,7 +95,16 @@ func New(g Grants, env Env) *Guest {
 	if env.Log == nil {
 		env.Log = slog.Default()
 	}
-	return &Guest{grants: g, env: env, log: journal.NewLimiter(env.Log, 1)}
+	return &Guest{grants: g, env: env, log: journal.NewLimiter(env.Log, 1), hide: journal.Hiding(slices.Collect(maps.Values(g.Secrets)))}
+}
+
+// Secrets returns the values of the secrets that are granted, which no log is to show.
+// Nothing is granted to a nil g.
+func (g *Guest) Secrets() []string {
+	if g == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Values(g.grants.Secrets))
 }
 
 // Party is what the State of an instance is that imports the module.

@@ -1,6 +1,6 @@
 // Package journal takes what guests say: it logs their lines, bounded in rate,
-// keeps the last of them to be read back, and shows them to whoever follows. A
-// guest never waits for any of that.
+// keeps the last of them to be read back, and shows them to whoever follows. Secrets
+// that they were given are taken out. A guest never waits for any of that.
 package journal
 
 import (
@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -54,11 +55,13 @@ type Line struct {
 // Journal holds the lines of one filter or function, of all its versions. It may
 // be used by several goroutines.
 type Journal struct {
-	cfg Config
-	log *Limiter
+	cfg  Config
+	log  *Limiter
+	hide atomic.Pointer[strings.Replacer] // of hidden; nil: nothing is hidden
 
 	mu        sync.Mutex // guards the following fields
-	lines     []Line     // the oldest first
+	hidden    []string
+	lines     []Line // the oldest first
 	bytes     int
 	followers []*follower
 }
@@ -77,6 +80,9 @@ func New(log *slog.Logger, cfg Config) *Journal {
 // Say takes a line. Its text may alias memory that changes: what is kept is a
 // copy.
 func (j *Journal) Say(msg string, l Line) {
+	if hide := j.hide.Load(); hide != nil {
+		l.Text = hide.Replace(l.Text)
+	}
 	if len(l.Text) > j.cfg.Line {
 		l.Text = l.Text[:j.cfg.Line] + "..."
 	}

@@ -149,3 +149,40 @@ func TestRate(t *testing.T) {
 	f(time.Second, true, 0)
 	f(time.Second, false, 0)
 }
+
+// What is hidden is neither kept nor logged, whoever was told of it when.
+func TestHide(t *testing.T) {
+	var logged bytes.Buffer
+	j := New(slog.New(slog.NewTextHandler(&logged, nil)), Config{Line: 40})
+	f := func(text, want string) {
+		t.Helper()
+		logged.Reset()
+		j.Say("says", Line{Text: text})
+		lines := j.Lines()
+		if got := lines[len(lines)-1].Text; got != want {
+			t.Errorf("%q is kept as %q, want %q", text, got, want)
+		}
+		if !strings.Contains(logged.String(), strings.Trim(want, "=")) || strings.Contains(logged.String(), "hunter") {
+			t.Errorf("%q is logged as %s", text, &logged)
+		}
+	}
+	j.Hide(nil)
+	f("nothing is hidden", "nothing is hidden")
+	j.Hide([]string{"hunter2", "hunter2-long", "abc", ""})
+	f("=hunter2=hunter2-long=hunter2", "=[redacted]=[redacted]=[redacted]")
+	f("abc", "abc") // too short
+	f(strings.Repeat("x", 30)+"hunter2-long", strings.Repeat("x", 30)+"[redacted]")
+	j.Hide([]string{"-----BEGIN KEY-----\nhunter/key\n", "hunter3"})
+	f("a line hunter/key of one", "a line [redacted] of one")
+	f("hunter2 hunter3", "[redacted] [redacted]")
+
+	many := make([]string, 2*maxHidden)
+	for i := range many {
+		many[i] = fmt.Sprintf("secret-%d-", i)
+	}
+	j.Hide(many)
+	if len(j.hidden) != maxHidden {
+		t.Errorf("%d are hidden", len(j.hidden))
+	}
+	f(many[len(many)-1], "[redacted]")
+}
