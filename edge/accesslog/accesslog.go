@@ -83,9 +83,9 @@ func (l *Logger) SetFields(names, redact []string) {
 	l.says.Store(&s)
 }
 
-// Log writes the line of x, which is over but whose enders have not all run. It
-// may be called from any goroutine, and allocates nothing unless x has failed.
-func (l *Logger) Log(x *edge.Exchange) {
+// Log writes the line of x, which has ended at that time but whose enders have not all
+// run. It may be called from any goroutine, and allocates nothing unless x has failed.
+func (l *Logger) Log(x *edge.Exchange, end time.Time) {
 	if l.cfg.Output == nil {
 		return
 	}
@@ -93,9 +93,9 @@ func (l *Logger) Log(x *edge.Exchange) {
 	s := l.says.Load()
 	e := encoder{b: buf.b[:0], maxValue: l.cfg.MaxValue, text: s.parts != nil}
 	if e.text {
-		e.template(x, time.Now(), s.parts)
+		e.template(x, end, s.parts)
 	} else {
-		e.object(x, time.Now(), s.fields)
+		e.object(x, end, s.fields)
 	}
 	l.write(e.b)
 	buf.b = e.b

@@ -46,7 +46,7 @@ func lineOf(x *edge.Exchange, cfg Config) string {
 	var out bytes.Buffer
 	cfg.Output = &out
 	l := New(cfg)
-	l.Log(x)
+	l.Log(x, time.Now())
 	l.Close()
 	return out.String()
 }
@@ -173,9 +173,9 @@ func TestSetFields(t *testing.T) {
 	var out bytes.Buffer
 	l := New(Config{Output: &out})
 	x := full(time.Now())
-	l.Log(x)
+	l.Log(x, time.Now())
 	l.SetFields([]string{"Accept"}, nil)
-	l.Log(x)
+	l.Log(x, time.Now())
 	l.Close()
 	first, second, _ := strings.Cut(out.String(), "\n")
 	if strings.Contains(first, `"fields":{`) || !strings.Contains(second, `"fields":{"Accept":"text/html, */*"}`) {
@@ -271,7 +271,7 @@ func TestLogAllocatesNothing(t *testing.T) {
 	// The buffers grow in the beginning, and under -race a pool forgets on purpose.
 	var n float64
 	for range 5 {
-		if n = testing.AllocsPerRun(2000, func() { l.Log(x) }); n == 0 {
+		if n = testing.AllocsPerRun(2000, func() { l.Log(x, time.Now()) }); n == 0 {
 			return
 		}
 	}
@@ -286,6 +286,6 @@ func BenchmarkLog(b *testing.B) {
 	x := full(time.Now())
 	b.ReportAllocs()
 	for b.Loop() {
-		l.Log(x)
+		l.Log(x, time.Now())
 	}
 }

@@ -191,7 +191,7 @@ func TestFullDisk(t *testing.T) {
 
 func TestWithoutOutput(t *testing.T) {
 	l := New(Config{})
-	l.Log(new(edge.Exchange))
+	l.Log(new(edge.Exchange), time.Now())
 	if err := l.Close(); err != nil || l.Dropped() != 0 {
 		t.Errorf("got %v, %d dropped", err, l.Dropped())
 	}
@@ -206,7 +206,7 @@ func TestConcurrentLog(t *testing.T) {
 		all.Go(func() {
 			x := full(time.Now())
 			for range 200 {
-				l.Log(x)
+				l.Log(x, time.Now())
 			}
 		})
 	}

@@ -146,9 +146,9 @@ func TestRedactionInTemplates(t *testing.T) {
 	l := New(Config{Output: &out, Format: mustParse(t, "{request.Authorization} {response.set-cookie} {request.accept} {request.host}")})
 	x := full(time.Now())
 	x.Response.Fields.Add("Set-Cookie", "sid=hunter2")
-	l.Log(x)
+	l.Log(x, time.Now())
 	l.SetFields(nil, []string{"AUTHORIZATION", "Set-Cookie", "host"})
-	l.Log(x)
+	l.Log(x, time.Now())
 	l.Close()
 	want := "Bearer hunter2 sid=hunter2 text/html, */* example.org\n[redacted] [redacted] text/html, */* [redacted]\n"
 	if out.String() != want {
@@ -335,7 +335,7 @@ func TestFormatsAllocateNothing(t *testing.T) {
 		// The buffers grow in the beginning, and under -race a pool forgets on purpose.
 		n := 1.0
 		for i := 0; i < 5 && n != 0; i++ {
-			n = testing.AllocsPerRun(2000, func() { l.Log(x) })
+			n = testing.AllocsPerRun(2000, func() { l.Log(x, time.Now()) })
 		}
 		if l.Close(); n != 0 && !edge.Poisons {
 			t.Errorf("%s: got %v allocations a line, want 0", format, n)
@@ -351,7 +351,7 @@ func BenchmarkFormats(b *testing.B) {
 			x := full(time.Now())
 			b.ReportAllocs()
 			for b.Loop() {
-				l.Log(x)
+				l.Log(x, time.Now())
 			}
 		})
 	}

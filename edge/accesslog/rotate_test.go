@@ -290,7 +290,7 @@ func TestRotationUnderLoad(t *testing.T) {
 			x := full(time.Now())
 			for i := range lines {
 				x.Record.ID = fmt.Sprintf("%d-%d", w, i)
-				l.Log(x)
+				l.Log(x, time.Now())
 			}
 		})
 	}

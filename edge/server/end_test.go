@@ -86,6 +86,6 @@ func BenchmarkCount(b *testing.B) {
 	defer s.access.Load().Close()
 	b.ReportAllocs()
 	for b.Loop() {
-		s.count(x)
+		s.count(x, time.Now())
 	}
 }

@@ -142,9 +142,10 @@ func (s *Server) End(x *edge.Exchange) {
 	if r.Why == "" {
 		r.Why = outcome(r)
 	}
-	s.count(x)
+	end := time.Now()
+	s.count(x, end)
 	if !r.Unlogged {
-		s.access.Load().Log(x)
+		s.access.Load().Log(x, end)
 	}
 	if r.Err != nil && failed(x) {
 		s.complain(r)
@@ -164,9 +165,9 @@ func (s *Server) complain(r *edge.Record) {
 	s.troubles.Log(slog.LevelWarn, "a request has failed", append(attrs, "error", r.Err)...)
 }
 
-// count counts an exchange that has ended.
-func (s *Server) count(x *edge.Exchange) {
-	r, snap, now := &x.Record, s.snapshot.Load(), time.Now()
+// count counts an exchange that has ended now.
+func (s *Server) count(x *edge.Exchange, now time.Time) {
+	r, snap := &x.Record, s.snapshot.Load()
 	o := metrics.Outcome{
 		Method: r.Method, Proto: x.Request.Proto, Status: x.Response.Status, Cache: r.Cache,
 		Duration: now.Sub(r.Start), Received: r.Received, Sent: r.Sent, Failed: failed(x),

@@ -2,6 +2,7 @@ package httpwasm
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -171,10 +172,11 @@ func (g *guest) keep(view string) string {
 
 // start makes the instance.
 func (g *guest) start() error {
-	begun := time.Now()
 	in, err := g.f.pool.Get(g, g.waits)
 	if err != nil {
-		g.took(time.Since(begun))
+		if f, ok := errors.AsType[*wasm.Failure](err); ok {
+			g.took(f.Took)
+		}
 		return err
 	}
 	g.in, g.req, g.phase = in, &g.x.Request, inRequest

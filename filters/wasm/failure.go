@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/tetratelabs/wazero/sys"
 )
@@ -31,8 +32,9 @@ func (c Cause) String() string {
 // Failure is the error of a guest that failed.
 type Failure struct {
 	Cause Cause
-	Op    string // what was being done: "call handle_request"
-	Err   error  // may be nil
+	Op    string        // what was being done: "call handle_request"
+	Err   error         // may be nil
+	Took  time.Duration // for how long the instance has run
 
 	code uint32 // of an exit
 }
@@ -72,7 +74,7 @@ func (in *Instance) failure(op string, err error) error {
 	if in.Err() != nil {
 		return in.ended(op) // whatever came of it
 	}
-	f := &Failure{Cause: Trapped, Op: op, Err: errors.New(brief(err))}
+	f := &Failure{Cause: Trapped, Op: op, Err: errors.New(brief(err)), Took: in.took}
 	if in.box.depth != nil && int64(in.box.depth.Get()) < 0 {
 		f.Err = fmt.Errorf("stack overflow: calls are nested deeper than %d bytes of stack allow", in.box.stack)
 	}

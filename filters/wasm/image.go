@@ -63,7 +63,7 @@ func (m *image) restoreGlobals(b *sandbox) {
 	for i, g := range b.globals {
 		g.Set(m.globals[i])
 	}
-	b.slice.Set(0)
+	b.slice.Set(quantum) // that the first tick is not about nothing
 }
 
 // reseed gives the guest's generators seeds that no request has had.

@@ -70,6 +70,10 @@ func (in *Instance) call(export string, limit time.Duration, stack []uint64) err
 	if fn == nil {
 		return in.fail("call "+export, Trap("is not exported"))
 	}
+	if in.over.Load() != 0 { // it may come to no tick
+		in.failed = true
+		return in.ended("call " + export)
+	}
 	in.resume(limit)
 	err := fn.CallWithStack(in, stack)
 	in.pause()
@@ -95,7 +99,7 @@ func (in *Instance) Run() error {
 
 // ended is the failure of a call that was not let run to its end.
 func (in *Instance) ended(op string) *Failure {
-	f := &Failure{Cause: Cause(in.over.Load() - 1), Op: op}
+	f := &Failure{Cause: Cause(in.over.Load() - 1), Op: op, Took: in.took}
 	if f.Cause == TimedOut {
 		f.Err = fmt.Errorf("not done within %v", in.limit)
 	}

@@ -13,6 +13,10 @@ import (
 // 3 KiB.
 const maxRegions = 128
 
+// brief is how many bytes the system looks through in a few microseconds: the
+// scheduler is not told, since to be told costs as much.
+const brief = 256 << 10
+
 // maxEntries is how many pages one read of /proc/self/pagemap is about.
 const maxEntries = 512
 
@@ -106,7 +110,13 @@ func (f *finder) scan(fd int, memory []byte, at int) (found []region, next int, 
 		returnMask:        pageIsFile, // the same of all that are found: neighbours are one region
 	}
 	for {
-		n, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), pagemapScan, uintptr(unsafe.Pointer(&f.arg)))
+		var n uintptr
+		var errno unix.Errno
+		if len(memory)-at <= brief {
+			n, _, errno = unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), pagemapScan, uintptr(unsafe.Pointer(&f.arg)))
+		} else {
+			n, _, errno = unix.Syscall(unix.SYS_IOCTL, uintptr(fd), pagemapScan, uintptr(unsafe.Pointer(&f.arg)))
+		}
 		switch {
 		case errno == unix.EINTR:
 			continue
