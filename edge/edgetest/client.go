@@ -83,6 +83,9 @@ func (s *script) clientStatement(verb string, args []word) error {
 	if !ok || len(asked) < 2 || len(want) == 0 {
 		return errors.New("want METHOD TARGET -> STATUS")
 	}
+	if strings.Contains(asked[1].name, "://") {
+		asked[1].name = s.replace(asked[1].name)
+	}
 	transport, err := s.transport(version)
 	if err != nil {
 		return err

@@ -4,7 +4,7 @@
 // A script is a txtar archive. Its files are written into a directory, from which
 // the proxy is started; in them $ORIGIN, $ORIGIN2 (the names of the script's
 // origins in upper case) become the addresses of the origins, and $PORT, $PORT2
-// ... free ports. The file "script" has a statement a line; '#' begins a comment,
+// ... free ports, which URLs of the script may name. The file "script" has a statement a line; '#' begins a comment,
 // and a line that ends in '\' goes on. Statements run one after the other. One
 // that waits fails after [Patience].
 //
@@ -178,6 +178,7 @@ func (s *script) writeFiles(a *txtar.Archive) error {
 	if err != nil {
 		return err
 	}
+	s.replace = replace
 	for _, f := range a.Files {
 		if f.Name == "script" {
 			continue

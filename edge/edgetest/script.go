@@ -20,6 +20,7 @@ type script struct {
 	proxy      Proxy
 	origins    map[string]*origin
 	raws       map[string]*rawClient
+	replace    func(string) string // puts ports into a text
 	background sync.WaitGroup
 
 	mu         sync.Mutex // guards the following fields
