@@ -22,7 +22,7 @@ listen: { http: "127.0.0.1:0", https: "127.0.0.1:0" }
 admin: off
 state: state
 sites: { "*": { name: kit, filters: [tck], to: ORIGIN } }
-filters: { tck: { wasm: tck.wasm } }
+filters: { tck: { wasm: tck.wasm, timeout: 10s } }
 `
 
 func TestTCK(t *testing.T) {
