@@ -37,9 +37,17 @@ type Call struct {
 	st   *Status   // nil: the call has not ended
 }
 
-// New returns a call on an exchange that was forked for it, or an error if there cannot
-// be such a call. Who has it calls End.
-func New(x *edge.Exchange, r Request) (*Call, error) {
+// Check returns why there cannot be such a call, or nil.
+func (r *Request) Check() error {
+	if !isName(r.Service) || !isName(r.Method) {
+		return fmt.Errorf("there can be no method %.100q of %.100q", r.Method, r.Service)
+	}
+	return nil
+}
+
+// New returns a call, which was checked, on an exchange that was forked for it. Who has it
+// calls End.
+func New(x *edge.Exchange, r Request) *Call {
 	c := &Call{x: x, limit: r.Message}
 	if c.limit == 0 {
 		c.limit = 1 << 20
@@ -47,9 +55,6 @@ func New(x *edge.Exchange, r Request) (*Call, error) {
 	backlog := r.Backlog
 	if backlog == 0 {
 		backlog = 1 << 20
-	}
-	if !isName(r.Service) || !isName(r.Method) {
-		return nil, fmt.Errorf("there can be no method %q of %q", r.Method, r.Service)
 	}
 	c.out = newOutbox(backlog)
 	q := edge.Request{Method: "POST", Scheme: "http", Authority: r.Authority, Path: "/" + r.Service + "/" + r.Method,
@@ -65,7 +70,7 @@ func New(x *edge.Exchange, r Request) (*Call, error) {
 		q.Fields.Add("Grpc-Timeout", timeout(r.Timeout))
 	}
 	x.Send(q)
-	return c, nil
+	return c
 }
 
 const contentType = "application/grpc"

@@ -65,10 +65,10 @@ func call(t *testing.T, ctx context.Context, r grpc.Request, messages ...string)
 	if r.Authority == "" {
 		r.Authority = "api"
 	}
-	c, err := grpc.New(fork(ctx), r)
-	if err != nil {
+	if err := r.Check(); err != nil {
 		t.Fatal(err)
 	}
+	c := grpc.New(fork(ctx), r)
 	for _, m := range messages {
 		if !c.Send([]byte(m)) {
 			t.Fatalf("%q is not sent", m)
@@ -167,7 +167,7 @@ func TestNames(t *testing.T) {
 		{}, {Service: "a"}, {Method: "a"}, {Service: "a/b", Method: "c"}, {Service: "a", Method: "c?d"}, {Service: "a b", Method: "c"},
 		{Service: "..", Method: "c"}, {Service: "a", Method: "."}, {Service: "a", Method: "c\r\n"}, {Service: "é", Method: "c"}, {Service: "a", Method: "%2e"},
 	} {
-		if _, err := grpc.New(fork(t.Context()), r); err == nil {
+		if r.Check() == nil {
 			t.Errorf("%+v can be called", r)
 		}
 	}
@@ -284,7 +284,7 @@ func TestSocketOfUnix(t *testing.T) {
 
 // Calls end with who has made them, wherever they wait, and the server learns of it.
 func TestCancelled(t *testing.T) {
-	for _, where := range []string{"head", "message", "end"} {
+	for _, where := range []string{"head", "message", "open", "end"} {
 		gone := make(chan struct{})
 		waits := make(chan struct{})
 		p := pool(t, edgetest.ServeGRPC(t, func(c *edgetest.GRPC) {
@@ -301,6 +301,14 @@ func TestCancelled(t *testing.T) {
 			if _, ok := c.Open(p); !ok {
 				t.Error("it is not answered")
 			}
+			if s := c.End(); s.Code != grpc.Cancelled {
+				t.Errorf("%s: %+v", where, s)
+			}
+		} else if where == "open" {
+			go func() { <-waits; cancel(&edge.Error{Kind: edge.ClientGone, Op: "read"}) }()
+			c.Open(p)
+			c.Receive()
+			c.Receive()
 			if s := c.End(); s.Code != grpc.Cancelled {
 				t.Errorf("%s: %+v", where, s)
 			}

@@ -116,10 +116,13 @@ func (t *Transport) Serve(x *edge.Exchange) error {
 	}
 	at.Scheme, at.Host, at.RawQuery = "http", "endpoint", r.Query // it is where dial connects to
 	ctx, cancel := context.WithCancel(x.Context())
+	content := &sent{src: r.Body}
+	// While it sends content that it waits for, net/http does not look whether ctx has ended.
+	unlink := context.AfterFunc(ctx, func() { content.Close() })
 	client := t.begin()
-	x.OnEnd(&use{t: t, cancel: cancel})
+	x.OnEnd(&use{t, func() { unlink(); cancel() }})
 	q := (&http.Request{Method: r.Method, URL: at, Host: r.Authority, Header: make(http.Header), ContentLength: -1,
-		Body: &sent{src: r.Body}}).WithContext(ctx)
+		Body: content}).WithContext(ctx)
 	for name, value := range r.Fields.All() {
 		q.Header.Add(name, value)
 	}
@@ -160,13 +163,13 @@ func failed(x *edge.Exchange, op string, err error) error {
 
 // use is an exchange's part in a transport.
 type use struct {
-	t      *Transport
-	cancel context.CancelFunc
+	t    *Transport
+	over func()
 }
 
 // End implements [edge.Ender].
 func (u *use) End(*edge.Exchange) {
-	u.cancel()
+	u.over()
 	u.t.end()
 }
 

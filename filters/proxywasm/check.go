@@ -32,6 +32,10 @@ const (
 	onResponseBody
 	onResponseTrailers
 	onCallResponse
+	onRPCInitial
+	onRPCReceive
+	onRPCTrailing
+	onRPCClose
 	onDone
 	onLog
 	onDelete
@@ -59,6 +63,10 @@ var callbackTypes = [callbacks]struct {
 	onResponseBody:     {"proxy_on_response_body", []wasm.Signature{"(i32, i32, i32) -> i32"}},
 	onResponseTrailers: {"proxy_on_response_trailers", []wasm.Signature{"(i32, i32) -> i32"}},
 	onCallResponse:     {"proxy_on_http_call_response", []wasm.Signature{"(i32, i32, i32, i32, i32)"}},
+	onRPCInitial:       {"proxy_on_grpc_receive_initial_metadata", []wasm.Signature{"(i32, i32, i32)"}},
+	onRPCReceive:       {"proxy_on_grpc_receive", []wasm.Signature{"(i32, i32, i32)"}},
+	onRPCTrailing:      {"proxy_on_grpc_receive_trailing_metadata", []wasm.Signature{"(i32, i32, i32)"}},
+	onRPCClose:         {"proxy_on_grpc_close", []wasm.Signature{"(i32, i32, i32)"}},
 	onDone:             {"proxy_on_done", []wasm.Signature{"(i32) -> i32"}},
 	onLog:              {"proxy_on_log", []wasm.Signature{"(i32)"}},
 	onDelete:           {"proxy_on_delete", []wasm.Signature{"(i32)"}},

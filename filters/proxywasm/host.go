@@ -145,12 +145,11 @@ var host = &wasm.Host{Name: hostName, Funcs: slices.Concat(
 		fn("proxy_get_configuration", 2, func(a *args) status { return a.give(0, a.v.f.cfg.Config) }),
 
 		fn("proxy_http_call", 10, (*args).httpCall),
-		// Upstreams speak HTTP/1.1, so a service of gRPC cannot be reached.
-		fn("proxy_grpc_call", 12, (*args).unreachable),
-		fn("proxy_grpc_stream", 9, (*args).unreachable),
-		fn("proxy_grpc_send", 4, func(*args) status { return notFound }), // there is no such stream
-		fn("proxy_grpc_cancel", 1, func(*args) status { return notFound }),
-		fn("proxy_grpc_close", 1, func(*args) status { return notFound }),
+		fn("proxy_grpc_call", 12, (*args).grpcCall),
+		fn("proxy_grpc_stream", 9, (*args).grpcStream),
+		fn("proxy_grpc_send", 4, (*args).grpcSend),
+		fn("proxy_grpc_cancel", 1, (*args).grpcCancel),
+		fn("proxy_grpc_close", 1, (*args).grpcClose),
 
 		fn("proxy_set_shared_data", 5, (*args).setShared),
 		fn("proxy_get_shared_data", 5, (*args).getShared),
@@ -290,13 +289,15 @@ func (a *args) localResponse() status {
 	return statusOK
 }
 
-// getStatus is about the last call's response: of calls of gRPC there are none.
+// getStatus is about the call that the guest is being told of.
 func (a *args) getStatus() status {
 	if !a.room(0, 3, 4) {
 		return invalidMemory
 	}
 	code, text := uint32(0), ""
-	if r := a.v.answered; r != nil {
+	if e := a.v.heard; e != nil {
+		code, text = uint32(e.status.Code), e.status.Message
+	} else if r := a.v.answered; r != nil {
 		code = uint32(r.status)
 		if r.err != nil {
 			text = "the upstream has not answered"
@@ -315,17 +316,6 @@ func (a *args) setContext() status {
 	}
 	a.v.serve(s)
 	return statusOK
-}
-
-// unreachable is what Envoy returns for a service that there is none of. Guests of the
-// Rust SDK end if they get anything else.
-func (a *args) unreachable() status {
-	name := a.view(0)
-	if a.bad {
-		return invalidMemory
-	}
-	a.v.f.log.Log(slog.LevelWarn, "filter calls a service of gRPC, and none can be reached", "upstream", name)
-	return parseFailure
 }
 
 // brief returns a copy of what of a guest's text is logged.

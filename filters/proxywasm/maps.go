@@ -76,6 +76,9 @@ func (v *vm) lines(kind uint32) (l lines) {
 			return lines{fields: &r.trailers}
 		}
 	}
+	if e := v.heard; e != nil && (kind == grpcInitial && e.what == onRPCInitial || kind == grpcTrailing && e.what == onRPCTrailing) {
+		return lines{fields: &e.fields}
+	}
 	s := v.serving()
 	if s == nil {
 		return lines{}
@@ -243,7 +246,7 @@ func (a *args) editable(kind uint32) (s *stream, fields *edge.Fields, ok bool) {
 	if kind == requestHeaders && s.settled[ofRequest] || kind == responseHeaders && s.settled[ofResponse] {
 		return s, nil, true
 	}
-	if kind == callHeaders || kind == callTrailers {
+	if kind >= grpcInitial { // what has come of calls is only read
 		return nil, nil, false
 	}
 	if kind == responseHeaders {
@@ -367,6 +370,8 @@ func (a *args) buffer(kind uint32) (b []byte, ok bool) {
 		return nil, true
 	case kind == callBody && a.v.answered != nil:
 		return a.v.answered.body, true
+	case kind == grpcMessage && a.v.heard != nil && a.v.heard.what == onRPCReceive:
+		return a.v.heard.message, true
 	case kind == requestBody && s != nil:
 		return s.flow[ofRequest].held, true
 	case kind == responseBody && s != nil:

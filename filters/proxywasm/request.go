@@ -1,7 +1,6 @@
 package proxywasm
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,14 +11,10 @@ import (
 	"github.com/sluice-edge/sluice/edge"
 )
 
-// request is a request of the guest's own, and the response to it. It runs on a
-// goroutine of its own, and touches nothing of the guest's.
+// request is a request of the guest's own, and the response to it.
 type request struct {
-	id       uint32
-	x        *edge.Exchange
+	outing
 	upstream edge.Handler
-	ctx      context.Context
-	cancel   context.CancelFunc
 
 	status   int // of the response; 0: there is none
 	fields   edge.Fields
@@ -46,7 +41,6 @@ func (a *args) httpCall() status {
 		v.f.log.Log(slog.LevelWarn, "filter calls an upstream that there is none of", "upstream", brief(name))
 		return badArgument
 	}
-	r := &request{upstream: upstream, id: v.f.calling.Add(1)}
 	q := edge.Request{Scheme: "http", Proto: "HTTP/1.1", Authority: strings.Clone(name), Length: int64(len(body))}
 	if len(body) > 0 {
 		q.Body = edge.Content(append([]byte(nil), body...))
@@ -57,14 +51,26 @@ func (a *args) httpCall() status {
 	if v.f.cfg.Quiet && !edge.Safe(q.Method) {
 		return internalFailure
 	}
-	d := v.f.cfg.CallTime
-	if ms := a.u32(8); ms > 0 {
-		d = min(d, time.Duration(ms)*time.Millisecond)
+	o, ok := v.fork(v.f.callTime(a.u32(8)), true)
+	if !ok {
+		return internalFailure
 	}
-	if st := v.start(r, q, d); st != statusOK {
-		return st
-	}
+	o.x.Send(q)
+	r := &request{outing: o, upstream: upstream}
+	r.run(func() {
+		r.serve(v.f.cfg.Body)
+		r.from.hear(r)
+	})
 	return a.put(9, r.id)
+}
+
+// callTime returns how long a call may take of which the guest says so many milliseconds;
+// 0: as long as any.
+func (f *Filter) callTime(ms uint32) time.Duration {
+	if ms == 0 {
+		return f.cfg.CallTime
+	}
+	return min(f.cfg.CallTime, time.Duration(ms)*time.Millisecond)
 }
 
 // allowed reports whether an upstream may be called, and logs it otherwise.
@@ -120,35 +126,9 @@ func compose(q *edge.Request, head, trailers pairList) bool {
 	return q.Method != "" && q.Path != ""
 }
 
-// start lets a request go, for the context in effect. v.mu is held.
-func (v *vm) start(r *request, q edge.Request, d time.Duration) status {
-	s := v.serving()
-	if s == nil {
-		return v.f.root.start(r, q, d)
-	}
-	if s.pending >= v.f.cfg.Calls || s.settled[ofResponse] && s.x.Cancelled() != nil {
-		return internalFailure
-	}
-	if s.ctx == nil {
-		s.ctx, s.cancel = context.WithCancel(s.x.Context())
-	}
-	r.ctx, r.cancel = context.WithTimeout(s.ctx, d)
-	r.x = s.x.Fork(r.ctx)
-	r.x.Send(q)
-	s.pending++
-	s.requests.Go(func() {
-		r.run(v.f.cfg.Body)
-		v.mu.Lock()
-		s.done = append(s.done, r)
-		v.mu.Unlock()
-		s.signal()
-	})
-	return statusOK
-}
-
-// run serves the request, and reads the response.
-func (r *request) run(limit int64) {
-	defer r.cancel()
+// serve serves the request, and reads the response.
+func (r *request) serve(limit int64) {
+	defer r.cancel(nil)
 	defer r.x.End()
 	defer func() {
 		if p := recover(); p != nil {
@@ -176,30 +156,19 @@ func (r *request) run(limit int64) {
 	r.body = nil
 }
 
-// deliver tells the guest of the responses that have come for its context. s.v.mu is
-// held.
-func (s *stream) deliver() error {
-	for len(s.done) > 0 {
-		r := s.done[0]
-		s.done = s.done[1:]
-		s.pending--
-		if s.local != nil || s.closed {
-			continue
-		}
-		if err := s.v.tellOf(s, r); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// ends implements event.
+func (r *request) ends() *outing { return &r.outing }
 
-// tellOf tells the guest of a response. A failure has no fields.
-func (v *vm) tellOf(s *stream, r *request) error {
+// tell implements event. A failure has no fields.
+func (r *request) tell(v *vm, s *stream) error {
 	n := 0
 	if r.status != 0 {
 		n = r.fields.Len() + 1
 	} else {
 		v.f.log.Log(slog.LevelInfo, "call of a filter failed", "err", r.err)
+	}
+	if r.unsung {
+		return nil
 	}
 	v.answered = r
 	defer func() { v.answered = nil }()

@@ -61,11 +61,12 @@ func (s *stream) empty() {
 	*s = stream{
 		flow:   flows,
 		wake:   s.wake,
-		own:    withoutFields(s.own),
-		done:   s.done[:0],
+		own:    without(s.own),
+		done:   without(s.done),
+		calls:  without(s.calls),
 		before: s.before,
 		kept:   s.kept,
-		ours:   local{body: emptied(s.ours.body), fields: withoutFields(s.ours.fields)},
+		ours:   local{body: emptied(s.ours.body), fields: without(s.ours.fields)},
 		alone:  s.alone,
 		waits:  s.waits,
 	}
@@ -79,7 +80,8 @@ func emptied(b []byte) []byte {
 	return b[:0]
 }
 
-func withoutFields(list []edge.Field) []edge.Field {
+// without returns a list without its entries.
+func without[T any](list []T) []T {
 	if cap(list) > mostEntries {
 		return nil
 	}

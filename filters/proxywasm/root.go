@@ -5,8 +5,6 @@ import (
 	"log/slog"
 	"sync"
 	"time"
-
-	"github.com/sluice-edge/sluice/edge"
 )
 
 // root is the root context: what ticks, queues and requests of its own call.
@@ -25,8 +23,9 @@ type root struct {
 	period  time.Duration // of ticks; 0: none
 	changed bool          // the period has
 	ready   []uint32      // queues that have messages
-	done    []*request
-	pending int
+	done    []event
+	pending int    // requests of its own
+	calls   []*rpc // of these, those of gRPC
 
 	v *vm // what it runs on; nil: to be made. Of the goroutine that runs
 }
@@ -85,29 +84,6 @@ func (r *root) queued(id uint32) {
 	r.run()
 }
 
-// start lets a request of the root context go.
-func (r *root) start(q *request, head edge.Request, d time.Duration) status {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed || r.pending >= r.f.cfg.Calls {
-		return internalFailure
-	}
-	r.pending++
-	q.ctx, q.cancel = context.WithTimeout(r.ctx, d)
-	var none edge.Exchange
-	none.Client = new(edge.Client)
-	q.x = none.Fork(q.ctx)
-	q.x.Send(head)
-	r.jobs.Go(func() {
-		q.run(r.f.cfg.Body)
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.done = append(r.done, q)
-		r.run()
-	})
-	return statusOK
-}
-
 // serve does what there is to do until the filter is closed.
 func (r *root) serve() {
 	timer := time.NewTimer(time.Hour)
@@ -128,7 +104,6 @@ func (r *root) serve() {
 		again := r.changed || tick
 		tick = tick && !r.changed // else it is one of the period that was
 		r.ready, r.done, r.changed = nil, nil, false
-		r.pending -= len(done)
 		r.mu.Unlock()
 		if again {
 			timer.Stop()
@@ -147,10 +122,13 @@ func (r *root) serve() {
 
 // work calls the guest, and has the exchanges that are to come begin with what it has
 // changed.
-func (r *root) work(tick bool, ready []uint32, done []*request) error {
+func (r *root) work(tick bool, ready []uint32, done []event) error {
 	if r.v == nil {
 		v, err := r.join()
 		if err != nil {
+			r.mu.Lock()
+			r.back(ready, done)
+			r.mu.Unlock()
 			return err
 		}
 		r.v = v
@@ -170,22 +148,47 @@ func (r *root) work(tick bool, ready []uint32, done []*request) error {
 	return err
 }
 
-func (r *root) call(v *vm, tick bool, ready []uint32, done []*request) error {
-	for _, q := range done {
-		if err := v.tellOf(nil, q); err != nil {
-			return err
-		}
+// call calls the guest. What it has not been told of when it fails the next instance is.
+func (r *root) call(v *vm, tick bool, ready []uint32, done []event) (err error) {
+	for err == nil && len(done) > 0 {
+		e := done[0]
+		done = done[1:]
+		r.over(e)
+		err = e.tell(v, nil)
 	}
-	for _, id := range ready {
-		if _, err := v.enter(nil, onQueueReady, rootID, uint64(id)); err != nil {
-			return err
-		}
+	for err == nil && len(ready) > 0 {
+		id := ready[0]
+		ready = ready[1:]
+		_, err = v.enter(nil, onQueueReady, rootID, uint64(id))
 	}
-	if tick {
-		_, err := v.enter(nil, onTick, rootID)
+	if err != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if len(done)+len(ready) > 0 {
+			r.back(ready, done)
+			r.run()
+		}
 		return err
 	}
-	return nil
+	if tick {
+		_, err = v.enter(nil, onTick, rootID)
+	}
+	return err
+}
+
+// back takes back what the guest could not be told of: it is when there is something else
+// to be done. r.mu is held.
+func (r *root) back(ready []uint32, done []event) {
+	r.done, r.ready = append(done, r.done...), append(ready, r.ready...)
+}
+
+// over counts what ends with an event.
+func (r *root) over(e event) {
+	if e.ends() != nil {
+		r.mu.Lock()
+		r.pending--
+		r.mu.Unlock()
+	}
 }
 
 // join returns what the root context runs on.

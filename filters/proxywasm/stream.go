@@ -44,8 +44,10 @@ type stream struct {
 	own      []edge.Field // properties
 
 	requests sync.WaitGroup // of its own
-	pending  int            // of these, not told to the guest yet
-	done     []*request     // to be told
+	pending  int            // of these, not over as far as the guest knows
+	awaited  int            // of these, what it waits for while it is paused
+	done     []event        // to be told
+	calls    []*rpc         // requests that are calls of gRPC
 	ctx      context.Context
 	cancel   context.CancelFunc // of requests of its own; nil: there are none
 
@@ -227,7 +229,7 @@ func (s *stream) pause(d direction, calls bool) (resumed bool, err error) {
 		if err == nil && (s.local != nil || s.closed) {
 			err = errOver
 		}
-		resumed, waits := s.resumed[d], !calls || s.pending > 0
+		resumed, waits := s.resumed[d], !calls || s.awaited > 0
 		s.v.mu.Unlock()
 		if err != nil || resumed || !waits {
 			return resumed, err
@@ -243,11 +245,12 @@ func (s *stream) pause(d direction, calls bool) (resumed bool, err error) {
 	}
 }
 
-// asks reports whether requests of the guest's own are on their way.
+// asks reports whether requests of the guest's own are on their way, of which it waits for
+// the response.
 func (s *stream) asks() bool {
 	s.v.mu.Lock()
 	defer s.v.mu.Unlock()
-	return s.pending > 0
+	return s.awaited > 0
 }
 
 // signal has those look who wait for the guest.

@@ -27,6 +27,7 @@ type vm struct {
 	current  *stream            // whose context is in effect; nil: the root's
 	home     *stream            // whose exchange's own goroutine runs; nil: nobody's
 	answered *request           // whose response the guest is being told of
+	heard    *news              // of a call of gRPC, likewise
 	broken   error              // why it does not run any more
 	args     args
 	scratch  []byte // what is given to the guest
