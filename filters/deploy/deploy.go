@@ -139,6 +139,7 @@ type watch struct {
 	number int
 	runs   *metrics.Window // times, and traps as errors
 	errors *metrics.Window // exchanges that failed, of whatever cause
+	by     *clients        // the same, by client
 }
 
 // interval is the time between two looks, while there are requests.
@@ -151,6 +152,7 @@ func (w *watch) init(p *Plan, i int) {
 	cfg := metrics.WindowConfig{Slots: slots, Slot: p.guard.over() / slots}
 	w.plan, w.number = p, p.versions[i].Number
 	w.runs, w.errors = metrics.NewWindow(p.start, cfg), metrics.NewWindow(p.start, cfg)
+	w.by = &clients{start: p.start, width: cfg.Slot}
 }
 
 // Watch makes the guard see what becomes of x, which version i is about to serve.
@@ -166,9 +168,12 @@ func (w *watch) End(x *edge.Exchange) {
 	if run == nil {
 		return // it was left before the version began
 	}
-	now := time.Now()
+	now, broken := time.Now(), failed(x)
 	w.runs.Observe(now, run.Took, run.Failed)
-	w.errors.Observe(now, 0, failed(x))
+	w.errors.Observe(now, 0, broken)
+	if a := x.Record.ClientAddr; a.IsValid() {
+		w.by.count(now, clientKey(a), run.Failed, broken)
+	}
 	w.plan.look(now)
 }
 
@@ -218,5 +223,9 @@ func (p *Plan) look(now time.Time) {
 
 func (w *watch) figures(now time.Time) figures {
 	runs, errors := w.runs.Latest(now), w.errors.Latest(now)
-	return figures{requests: runs.Durations.Count, traps: runs.Errors, errors: errors.Errors, median: runs.Durations.Quantile(.5)}
+	f := figures{requests: runs.Durations.Count, traps: runs.Errors, errors: errors.Errors, median: runs.Durations.Quantile(.5)}
+	if f.traps > 0 || f.errors > 0 {
+		f.trapsOf, f.errorsOf = w.by.worst(now)
+	}
+	return f
 }

@@ -210,7 +210,17 @@ func span(d time.Duration) string {
 // figures is what one version has done within the window of a guard.
 type figures struct {
 	requests, traps, errors uint64
+	trapsOf, errorsOf       group // those of the client with the most of them
 	median                  time.Duration
+}
+
+// others returns what all clients have met but for one, if they are enough for a judgement.
+func (g Guard) others(requests, failures uint64, one group) (uint64, uint64) {
+	left := requests - min(one.requests, requests)
+	if left < g.requests() {
+		return requests, failures
+	}
+	return left, failures - min(one.failures, failures)
 }
 
 // judge returns what is wrong with the newer version against the older; "" for nothing.
@@ -224,29 +234,39 @@ type figures struct {
 // requests of it as for any judgement, or so many failures that they are no chance
 // either: where nearly all clients are on one side, the other's only request says
 // nothing. If it has served too few the bound alone holds, and times are not compared.
+//
+// Clients stay with a version, so one that fails whatever version it gets fails with one of
+// them. What one client has met of the older version excuses nothing, where others have met
+// enough of it. What one client has met of the newer counts, though: it may be the only one
+// of its kind, and the older version is the safe one. The reason says so.
 func (g Guard) judge(newer, older figures) string {
 	if newer.requests < g.requests() {
 		return ""
 	}
-	share := func(what string, b Bound, n, old uint64) string {
+	share := func(what string, b Bound, n, old uint64, of, oldOf group) string {
 		if !b.Set {
 			return ""
 		}
 		p := b.Most
-		if older.requests >= g.requests() || tail(older.requests, old, max(b.Most, leastBound)) < doubt {
-			p = max(p, float64(old)/float64(older.requests))
+		served, fails := g.others(older.requests, old, oldOf)
+		if served >= g.requests() || tail(served, fails, max(b.Most, leastBound)) < doubt {
+			p = max(p, float64(fails)/float64(served))
 		}
 		n = min(n, newer.requests) // they are counted one after the other
 		if n == 0 || tail(newer.requests, n, p) >= doubt {
 			return ""
 		}
-		return fmt.Sprintf("%s %s > %s: %d of %d requests, of the older version %d of %d",
-			what, percent(float64(n)/float64(newer.requests)), percent(b.Most), n, newer.requests, old, older.requests)
+		alone := ""
+		if left, fails := g.others(newer.requests, n, of); left < newer.requests && (fails == 0 || tail(left, fails, p) >= doubt) {
+			alone = fmt.Sprintf("; but for one client's, %d of %d", fails, left)
+		}
+		return fmt.Sprintf("%s %s > %s: %d of %d requests, of the older version %d of %d%s",
+			what, percent(float64(n)/float64(newer.requests)), percent(b.Most), n, newer.requests, old, older.requests, alone)
 	}
-	if why := share("traps", g.Traps, newer.traps, older.traps); why != "" {
+	if why := share("traps", g.Traps, newer.traps, older.traps, newer.trapsOf, older.trapsOf); why != "" {
 		return why
 	}
-	if why := share("errors", g.Errors, newer.errors, older.errors); why != "" {
+	if why := share("errors", g.Errors, newer.errors, older.errors, newer.errorsOf, older.errorsOf); why != "" {
 		return why
 	}
 	if g.Time.Set && older.requests >= g.requests() {

@@ -124,6 +124,21 @@ func TestJudge(t *testing.T) {
 	f(errors, figures{requests: 1000, errors: 1000}, figures{}, "errors 100%") // the older serves nobody
 	f(errors, figures{requests: 1000, traps: 1000}, good, "")                  // not asked about
 
+	// One client that fails with the older version excuses nothing, unless there is nobody else.
+	f(errors, figures{requests: 1000, errors: 100}, figures{requests: 1000, errors: 300, errorsOf: group{400, 295}}, "errors 10% > 1%: 100 of 1000 requests, of the older version 300 of 1000")
+	f(errors, figures{requests: 1000, errors: 100}, figures{requests: 1000, errors: 300, errorsOf: group{10, 10}}, "")
+	f(errors, figures{requests: 1000, errors: 100}, figures{requests: 1000, errors: 300, errorsOf: group{980, 295}}, "")
+	f(traps, figures{requests: 1000, traps: 100}, figures{requests: 1000, traps: 100, trapsOf: group{900, 100}}, "traps 10% > 0.1%")
+	// One that fails with the newer is a reason, which is told.
+	f(errors, figures{requests: 1000, errors: 100, errorsOf: group{110, 99}}, good, "errors 10% > 1%: 100 of 1000 requests, of the older version 0 of 1000; but for one client's, 1 of 890")
+	f(traps, figures{requests: 100, traps: 9, trapsOf: group{10, 9}}, good, "traps 9% > 0.1%: 9 of 100 requests, of the older version 0 of 1000; but for one client's, 0 of 90")
+	if why := (Guard{Traps: Bound{Set: true}}).judge(figures{requests: 1000, traps: 200, trapsOf: group{110, 99}}, good); strings.Contains(why, "client") {
+		t.Errorf("of several clients: %s", why)
+	}
+	if why := (Guard{Traps: Bound{Set: true}}).judge(figures{requests: 100, traps: 99, trapsOf: group{100, 99}}, good); strings.Contains(why, "client") {
+		t.Errorf("of the only client: %s", why)
+	}
+
 	f(time2, figures{requests: 50, median: 21 * time.Microsecond}, good, "time 2.1x > 2x: 21µs, of the older version 10µs")
 	f(time2, figures{requests: 50, median: 20 * time.Microsecond}, good, "")
 	f(time2, figures{requests: 49, median: time.Second}, good, "")
@@ -208,5 +223,36 @@ func TestRetreat(t *testing.T) {
 	}
 	if p.Pick(x) != 0 || p.guard.Some() {
 		t.Errorf("a plan that begins so picks %d, its guard is %v", p.Pick(x), p.guard)
+	}
+}
+
+// Of each client what the window has is counted, and of all the worst is told.
+func TestClients(t *testing.T) {
+	start := time.Now()
+	c := &clients{start: start, width: time.Second}
+	for i := range uint64(1000) {
+		c.count(start, i, i == 3, i%groups == 7)
+	}
+	traps, errors := c.worst(start)
+	if want := (group{4, 1}); traps != want {
+		t.Errorf("traps: got %v, want %v", traps, want)
+	}
+	if want := (group{4, 4}); errors != want {
+		t.Errorf("errors: got %v, want %v", errors, want)
+	}
+	c.count(start.Add(11*time.Second), 7, false, true)
+	if _, errors := c.worst(start.Add(11 * time.Second)); errors != (group{5, 5}) {
+		t.Errorf("within the window: got %v", errors)
+	}
+	if _, errors := c.worst(start.Add(12 * time.Second)); errors != (group{1, 1}) {
+		t.Errorf("when the first slot has left it: got %v", errors)
+	}
+	c.count(start.Add(12*time.Second), 7, true, false)
+	c.count(start, 7, true, true) // late: its slot is another's by now
+	if traps, errors := c.worst(start.Add(12 * time.Second)); traps != (group{2, 1}) || errors != (group{2, 1}) {
+		t.Errorf("got %v, %v", traps, errors)
+	}
+	if traps, _ := c.worst(start.Add(time.Hour)); traps != (group{}) {
+		t.Errorf("later: got %v", traps)
 	}
 }
