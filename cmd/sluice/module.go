@@ -287,7 +287,11 @@ AssemblyScript build.sh has npm fetch the compiler.`, k.noun),
 			}{name, lang, dir}
 			return g.done(cmd, made, func(out *screen) error {
 				out.printf("%s is in %s. Build it, and put it to use:\n\n", text.Printable(name), text.Printable(dir))
-				out.printf("  cd %s && ./build.sh\n  %s push %s %s.wasm --%s SITE/PATH\n", quoteArg(dir), k.command, name, name, k.flag)
+				out.printf("  cd %s && ./build.sh\n  %s push %s %s.wasm --%s SITE/PATH", quoteArg(dir), k.command, name, name, k.flag)
+				if config := scaffold.Config(k.project, scaffold.Lang(lang)); config != "" {
+					out.printf(" --config %s", quoteArg(config))
+				}
+				out.printf("\n")
 				return nil
 			})
 		},

@@ -71,6 +71,18 @@ var files = map[Lang]map[string]string{
 	},
 }
 
+// Config returns what a project's sluice.yaml has under config, which its module does
+// not do without: a text, or JSON. It is "" if there is nothing.
+func Config(kind Kind, lang Lang) string {
+	switch {
+	case kind != Filter:
+		return ""
+	case lang == Go:
+		return `{"greeting": "hello"}`
+	}
+	return "hello"
+}
+
 // New writes a project into dir, which it makes unless it is there and empty. The
 // name is that of the project, of its module, and of the filter or function in its
 // sluice.yaml. Nothing is ever overwritten; what was written is removed if not all
@@ -144,7 +156,7 @@ func render(name string, kind Kind, lang Lang) ([]file, error) {
 			return nil, err
 		}
 		var out strings.Builder
-		if err := t.Execute(&out, map[string]string{"Name": name}); err != nil {
+		if err := t.Execute(&out, map[string]string{"Name": name, "Config": Config(kind, lang)}); err != nil {
 			return nil, err
 		}
 		f := file{path: strings.TrimSuffix(e.Name(), ".tmpl"), mode: 0o666, text: []byte(out.String())}

@@ -29,6 +29,9 @@ func TestServe(t *testing.T) {
 			dir := project(t, "greet", kind, lang)
 			t.Setenv("PATH", toolchain(t, dir, lang))
 			offline(t, dir, "./build.sh")
+			if config := Config(kind, lang); config != "" { // which it is pushed with
+				offline(t, dir, binary, "filter", "test", "greet.wasm", "--config", config)
+			}
 			address := serve(t, binary, dir)
 			try(t, func(path string) (int, string, http.Header) {
 				t.Helper()
