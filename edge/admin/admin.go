@@ -61,27 +61,28 @@ func New(proxy *server.Server, cfg config.Admin, version api.Version, log *slog.
 	a.socket = socket
 	a.ending = make(chan struct{})
 	a.end = sync.OnceFunc(func() { close(a.ending) })
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", a.status)
-	mux.HandleFunc("GET /v1/ready", a.ready)
-	mux.HandleFunc("GET /v1/live", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	mux.HandleFunc("GET /v1/version", a.showVersion)
+	mux := newMux()
+	mux.handle("GET /v1/status", a.status)
+	mux.handle("GET /v1/ready", a.ready)
+	mux.handle("GET /v1/live", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.handle("GET /v1/version", a.showVersion)
 	a.modules(mux)
 	a.tries(mux)
 	a.captures(mux)
 	a.keys(mux)
 	a.configuration(mux)
-	mux.HandleFunc("GET /v1/splits/{route...}", a.split)
-	mux.HandleFunc("PUT /v1/splits/{route...}", a.setSplit)
-	mux.HandleFunc("POST /v1/explain", a.explain)
-	mux.HandleFunc("POST /v1/logs/reopen", a.reopenLogs)
+	mux.handle("GET /v1/splits/{route...}", a.split)
+	mux.handle("PUT /v1/splits/{route...}", a.setSplit)
+	mux.handle("POST /v1/explain", a.explain)
+	mux.handle("POST /v1/logs/reopen", a.reopenLogs)
+	// Those take what parameters they will.
 	mux.Handle("GET /metrics", metricsOf(proxy, version, log))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("/", a.unknown)
+	mux.close()
 	a.http = &http.Server{
 		Handler:           a.guard(mux),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -158,10 +159,6 @@ func isLoopback(host string) bool {
 func sameHost(origin, host string) bool {
 	u, err := url.Parse(origin)
 	return err == nil && strings.EqualFold(u.Host, host)
-}
-
-func (a *API) unknown(w http.ResponseWriter, r *http.Request) {
-	problem(w, api.Problem{Title: "no such resource", Status: http.StatusNotFound, Detail: fmt.Sprintf("there is no %s %s", r.Method, r.URL.Path)})
 }
 
 // reply sends v as JSON.

@@ -266,7 +266,7 @@ func TestGuard(t *testing.T) {
 		{"a page of no site", open, "PUT", "/v1/filters/f", map[string]string{"Origin": "null"}, 403},
 		{"a form", open, "PUT", "/v1/splits/front", map[string]string{"Content-Type": "text/plain"}, 415},
 		{"unknown", open, "GET", "/v2/status", nil, 404},
-		{"another method", open, "POST", "/v1/status", nil, 404},
+		{"another method", open, "POST", "/v1/status", nil, 405},
 		{"no token", guarded, "GET", "/v1/status", nil, 401},
 		{"no token, nothing is told", guarded, "GET", "/v1/nowhere", nil, 401},
 		{"another token", guarded, "GET", "/v1/status", map[string]string{"Authorization": "Bearer 0123456789abcdeg"}, 401},

@@ -8,10 +8,10 @@ import (
 )
 
 // captures are the resources of captures.
-func (a *API) captures(mux *http.ServeMux) {
-	mux.HandleFunc("POST /v1/captures", a.startCapture)
-	mux.HandleFunc("GET /v1/captures", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, a.proxy.Captures()) })
-	mux.HandleFunc("GET /v1/captures/{id}", func(w http.ResponseWriter, r *http.Request) {
+func (a *API) captures(mux *mux) {
+	mux.handle("POST /v1/captures", a.startCapture)
+	mux.handle("GET /v1/captures", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, a.proxy.Captures()) })
+	mux.handle("GET /v1/captures/{id}", func(w http.ResponseWriter, r *http.Request) {
 		c, err := a.proxy.Capture(r.PathValue("id"))
 		if err != nil {
 			a.failed(w, r, err)
@@ -19,13 +19,16 @@ func (a *API) captures(mux *http.ServeMux) {
 		}
 		reply(w, http.StatusOK, c.Tell())
 	})
-	mux.HandleFunc("GET /v1/captures/{id}/exchanges", a.captured)
-	mux.HandleFunc("DELETE /v1/captures/{id}", func(w http.ResponseWriter, r *http.Request) {
-		if err := a.proxy.RemoveCapture(r.PathValue("id")); err != nil {
+	mux.handle("GET /v1/captures/{id}/exchanges", a.captured, "follow")
+	mux.handle("DELETE /v1/captures/{id}", func(w http.ResponseWriter, r *http.Request) {
+		dry := dryRun(r)
+		if err := a.proxy.RemoveCapture(r.PathValue("id"), dry); err != nil {
 			a.failed(w, r, err)
 			return
 		}
-		a.audit(r, "capture removed", "capture", r.PathValue("id"))
+		if !dry {
+			a.audit(r, "capture removed", "capture", r.PathValue("id"))
+		}
 		w.WriteHeader(http.StatusNoContent)
 	})
 }
@@ -36,9 +39,14 @@ func (a *API) startCapture(w http.ResponseWriter, r *http.Request) {
 		a.failed(w, r, err)
 		return
 	}
-	c, err := a.proxy.StartCapture(asked)
+	dry := dryRun(r)
+	c, err := a.proxy.StartCapture(asked, dry)
 	if err != nil {
 		a.failed(w, r, err)
+		return
+	}
+	if dry {
+		reply(w, http.StatusOK, c)
 		return
 	}
 	// What people have sent is looked at: that is written down.

@@ -16,29 +16,29 @@ import (
 const maxConfig = 16 << 20
 
 // configuration are the resources of routes and of the configuration as a whole.
-func (a *API) configuration(mux *http.ServeMux) {
-	mux.HandleFunc("GET /v1/routes", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, a.proxy.Routes()) })
-	mux.HandleFunc("GET /v1/routes/{id...}", func(w http.ResponseWriter, r *http.Request) {
+func (a *API) configuration(mux *mux) {
+	mux.handle("GET /v1/routes", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, a.proxy.Routes()) })
+	mux.handle("GET /v1/routes/{id...}", func(w http.ResponseWriter, r *http.Request) {
 		c, err := a.proxy.Route(r.PathValue("id"))
 		a.answer(w, r, c, err)
 	})
-	mux.HandleFunc("PUT /v1/routes/{id...}", func(w http.ResponseWriter, r *http.Request) { a.changeRoute(w, r, "route set", a.proxy.SetRoute) })
-	mux.HandleFunc("PATCH /v1/routes/{id...}", func(w http.ResponseWriter, r *http.Request) {
+	mux.handle("PUT /v1/routes/{id...}", func(w http.ResponseWriter, r *http.Request) { a.changeRoute(w, r, "route set", a.proxy.SetRoute) })
+	mux.handle("PATCH /v1/routes/{id...}", func(w http.ResponseWriter, r *http.Request) {
 		a.changeRoute(w, r, "route patched", a.proxy.PatchRoute)
 	})
-	mux.HandleFunc("DELETE /v1/routes/{id...}", a.resetRoute)
+	mux.handle("DELETE /v1/routes/{id...}", a.resetRoute)
 
-	mux.HandleFunc("GET /v1/config", func(w http.ResponseWriter, r *http.Request) {
+	mux.handle("GET /v1/config", func(w http.ResponseWriter, r *http.Request) {
 		c, err := a.proxy.Configuration()
 		a.configured(w, r, c, err)
 	})
-	mux.HandleFunc("PUT /v1/config", a.setConfig)
-	mux.HandleFunc("POST /v1/config/check", a.checkConfig)
-	mux.HandleFunc("GET /v1/config/history", func(w http.ResponseWriter, r *http.Request) {
+	mux.handle("PUT /v1/config", a.setConfig)
+	mux.handle("POST /v1/config/check", a.checkConfig)
+	mux.handle("GET /v1/config/history", func(w http.ResponseWriter, r *http.Request) {
 		all, err := a.proxy.History()
 		a.answer(w, r, all, err)
 	})
-	mux.HandleFunc("POST /v1/config/rollback/{number}", a.rollBackConfig)
+	mux.handle("POST /v1/config/rollback/{number}", a.rollBackConfig)
 }
 
 // configured sends a configuration with its ETag (RFC 9110, section 8.8.3).

@@ -8,41 +8,41 @@ import (
 )
 
 // deployments are the resources of the versions of filters and functions.
-func (a *API) deployments(mux *http.ServeMux) {
-	mux.HandleFunc("POST /v1/filters/{name}/versions", func(w http.ResponseWriter, r *http.Request) {
+func (a *API) deployments(mux *mux) {
+	mux.handle("POST /v1/filters/{name}/versions", func(w http.ResponseWriter, r *http.Request) {
 		a.push(w, r, "filter", a.proxy.PushFilter, api.Use{Store: true})
 	})
-	mux.HandleFunc("GET /v1/filters/{name}/versions", func(w http.ResponseWriter, r *http.Request) {
+	mux.handle("GET /v1/filters/{name}/versions", func(w http.ResponseWriter, r *http.Request) {
 		f, err := a.proxy.Filter(r.PathValue("name"))
 		a.answer(w, r, f.Versions, err)
 	})
-	mux.HandleFunc("GET /v1/filters/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
+	mux.handle("GET /v1/filters/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
 		d, err := a.proxy.FilterDeployment(r.PathValue("name"))
 		a.deployed(w, r, d, err)
 	})
-	mux.HandleFunc("PUT /v1/filters/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
+	mux.handle("PUT /v1/filters/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
 		a.deploy(w, r, "filter", a.proxy.DeployFilter)
 	})
-	mux.HandleFunc("GET /v1/filters/{name}/shadow", func(w http.ResponseWriter, r *http.Request) {
+	mux.handle("GET /v1/filters/{name}/shadow", func(w http.ResponseWriter, r *http.Request) {
 		s, err := a.proxy.FilterShadow(r.PathValue("name"))
 		a.answer(w, r, s, err)
 	})
 
-	mux.HandleFunc("POST /v1/functions/{name}/versions", func(w http.ResponseWriter, r *http.Request) {
+	mux.handle("POST /v1/functions/{name}/versions", func(w http.ResponseWriter, r *http.Request) {
 		a.push(w, r, "function", a.proxy.PushFunction, api.Use{Store: true})
 	})
-	mux.HandleFunc("GET /v1/functions/{name}/versions", func(w http.ResponseWriter, r *http.Request) {
+	mux.handle("GET /v1/functions/{name}/versions", func(w http.ResponseWriter, r *http.Request) {
 		f, err := a.proxy.Function(r.PathValue("name"))
 		a.answer(w, r, f.Versions, err)
 	})
-	mux.HandleFunc("GET /v1/functions/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
+	mux.handle("GET /v1/functions/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
 		d, err := a.proxy.FunctionDeployment(r.PathValue("name"))
 		a.deployed(w, r, d, err)
 	})
-	mux.HandleFunc("PUT /v1/functions/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
+	mux.handle("PUT /v1/functions/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
 		a.deploy(w, r, "function", a.proxy.DeployFunction)
 	})
-	mux.HandleFunc("GET /v1/functions/{name}/shadow", func(w http.ResponseWriter, r *http.Request) {
+	mux.handle("GET /v1/functions/{name}/shadow", func(w http.ResponseWriter, r *http.Request) {
 		s, err := a.proxy.FunctionShadow(r.PathValue("name"))
 		a.answer(w, r, s, err)
 	})

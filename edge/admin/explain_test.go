@@ -47,5 +47,5 @@ func TestExplain(t *testing.T) {
 	check("POST", "application/json", `{"uri": "127.0.0.1"}`, 400)
 	check("POST", "application/json", `{"url": 1}`, 400)
 	check("POST", "application/json", ``, 400)
-	check("GET", "application/json", ``, 404)
+	check("GET", "application/json", ``, 405)
 }

@@ -17,9 +17,9 @@ import (
 const maxKeys = 1000
 
 // keys adds the key-value store.
-func (a *API) keys(mux *http.ServeMux) {
-	handle := func(pattern string, do func(s *kv.Store, w http.ResponseWriter, r *http.Request) error) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+func (a *API) keys(mux *mux) {
+	handle := func(pattern string, do func(s *kv.Store, w http.ResponseWriter, r *http.Request) error, parameters ...string) {
+		mux.handle(pattern, func(w http.ResponseWriter, r *http.Request) {
 			s, err := a.proxy.Keys()
 			if err == nil {
 				err = do(s, w, r)
@@ -27,12 +27,12 @@ func (a *API) keys(mux *http.ServeMux) {
 			if err != nil {
 				a.failed(w, r, keyProblem(r, err))
 			}
-		})
+		}, parameters...)
 	}
 	handle("GET /v1/kv", a.namespaces)
-	handle("GET /v1/kv/{namespace}", a.listKeys)
+	handle("GET /v1/kv/{namespace}", a.listKeys, "prefix", "after", "limit")
 	handle("GET /v1/kv/{namespace}/{key...}", a.value)
-	handle("PUT /v1/kv/{namespace}/{key...}", a.setValue)
+	handle("PUT /v1/kv/{namespace}/{key...}", a.setValue, "ttl")
 	handle("DELETE /v1/kv/{namespace}/{key...}", a.removeValue)
 }
 

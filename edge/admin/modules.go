@@ -12,37 +12,37 @@ import (
 )
 
 // modules are the resources of filters and functions.
-func (a *API) modules(mux *http.ServeMux) {
-	mux.HandleFunc("GET /v1/filters", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, a.proxy.Filters()) })
-	mux.HandleFunc("GET /v1/filters/{name}", func(w http.ResponseWriter, r *http.Request) {
+func (a *API) modules(mux *mux) {
+	mux.handle("GET /v1/filters", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, a.proxy.Filters()) })
+	mux.handle("GET /v1/filters/{name}", func(w http.ResponseWriter, r *http.Request) {
 		f, err := a.proxy.Filter(r.PathValue("name"))
 		a.answer(w, r, f, err)
 	})
-	mux.HandleFunc("PUT /v1/filters/{name}", func(w http.ResponseWriter, r *http.Request) {
+	mux.handle("PUT /v1/filters/{name}", func(w http.ResponseWriter, r *http.Request) {
 		a.push(w, r, "filter", a.proxy.PushFilter, api.Use{Route: r.URL.Query().Get("on"), Config: r.URL.Query().Get("config")})
-	})
-	mux.HandleFunc("POST /v1/filters/{name}/rollback", func(w http.ResponseWriter, r *http.Request) {
+	}, "on", "config")
+	mux.handle("POST /v1/filters/{name}/rollback", func(w http.ResponseWriter, r *http.Request) {
 		a.rollBack(w, r, "filter", a.proxy.RollBackFilter)
 	})
-	mux.HandleFunc("DELETE /v1/filters/{name}", func(w http.ResponseWriter, r *http.Request) {
+	mux.handle("DELETE /v1/filters/{name}", func(w http.ResponseWriter, r *http.Request) {
 		a.remove(w, r, "filter", a.proxy.RemoveFilter)
 	})
 
-	mux.HandleFunc("GET /v1/functions", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, a.proxy.Functions()) })
-	mux.HandleFunc("GET /v1/functions/{name}", func(w http.ResponseWriter, r *http.Request) {
+	mux.handle("GET /v1/functions", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, a.proxy.Functions()) })
+	mux.handle("GET /v1/functions/{name}", func(w http.ResponseWriter, r *http.Request) {
 		f, err := a.proxy.Function(r.PathValue("name"))
 		a.answer(w, r, f, err)
 	})
-	mux.HandleFunc("PUT /v1/functions/{name}", func(w http.ResponseWriter, r *http.Request) {
+	mux.handle("PUT /v1/functions/{name}", func(w http.ResponseWriter, r *http.Request) {
 		a.push(w, r, "function", a.proxy.PushFunction, api.Use{Route: r.URL.Query().Get("route")})
-	})
-	mux.HandleFunc("POST /v1/functions/{name}/rollback", func(w http.ResponseWriter, r *http.Request) {
+	}, "route")
+	mux.handle("POST /v1/functions/{name}/rollback", func(w http.ResponseWriter, r *http.Request) {
 		a.rollBack(w, r, "function", a.proxy.RollBackFunction)
 	})
-	mux.HandleFunc("DELETE /v1/functions/{name}", func(w http.ResponseWriter, r *http.Request) {
+	mux.handle("DELETE /v1/functions/{name}", func(w http.ResponseWriter, r *http.Request) {
 		a.remove(w, r, "function", a.proxy.RemoveFunction)
 	})
-	mux.HandleFunc("GET /v1/functions/{name}/logs", a.functionLogs)
+	mux.handle("GET /v1/functions/{name}/logs", a.functionLogs, "follow")
 	a.deployments(mux)
 }
 
@@ -58,7 +58,8 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, v any, err error) {
 // push stores, checks and deploys the module that is the request's body.
 func (a *API) push(w http.ResponseWriter, r *http.Request, what string, push func(context.Context, string, io.Reader, api.Use) (api.ModuleVersion, bool, error), use api.Use) {
 	name := r.PathValue("name")
-	use.DryRun = dryRun(r)
+	how := changeOf(r)
+	use.DryRun, use.IfMatch = how.DryRun, how.IfMatch
 	v, created, err := push(r.Context(), name, r.Body, use)
 	if err != nil {
 		a.failed(w, r, err)
@@ -80,24 +81,22 @@ func (a *API) push(w http.ResponseWriter, r *http.Request, what string, push fun
 	reply(w, http.StatusOK, v)
 }
 
-func (a *API) rollBack(w http.ResponseWriter, r *http.Request, what string, back func(string, bool) (api.ModuleVersion, error)) {
-	name := r.PathValue("name")
-	dry := dryRun(r)
-	v, err := back(name, dry)
-	if err == nil && !dry {
+func (a *API) rollBack(w http.ResponseWriter, r *http.Request, what string, back func(string, api.Change) (api.ModuleVersion, error)) {
+	name, how := r.PathValue("name"), changeOf(r)
+	v, err := back(name, how)
+	if err == nil && !how.DryRun {
 		a.audit(r, what+" rolled back", what, name, "version", v.Version)
 	}
 	a.answer(w, r, v, err)
 }
 
-func (a *API) remove(w http.ResponseWriter, r *http.Request, what string, remove func(string, bool) error) {
-	name := r.PathValue("name")
-	dry := dryRun(r)
-	if err := remove(name, dry); err != nil {
+func (a *API) remove(w http.ResponseWriter, r *http.Request, what string, remove func(string, api.Change) error) {
+	name, how := r.PathValue("name"), changeOf(r)
+	if err := remove(name, how); err != nil {
 		a.failed(w, r, err)
 		return
 	}
-	if !dry {
+	if !how.DryRun {
 		a.audit(r, what+" removed", what, name)
 	}
 	w.WriteHeader(http.StatusNoContent)

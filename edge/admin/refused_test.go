@@ -150,3 +150,19 @@ func TestRemoveNeeded(t *testing.T) {
 		}
 	}
 }
+
+// A module that fails as it begins, for want of its configuration it may be, is told of
+// where that is given; one that has a configuration is not.
+func TestPushWithoutConfig(t *testing.T) {
+	r := startRig(t)
+	// An http-wasm guest whose start function is unreachable.
+	const fails = "\x00asm\x01\x00\x00\x00\x01\x0d\x03`\x00\x00`\x00\x01~`\x02\x7f\x7f\x00\x03\x04\x03\x00\x01\x02\x05\x03\x01\x00\x01" +
+		"\x07-\x03\x06memory\x02\x00\x0ehandle_request\x00\x01\x0fhandle_response\x00\x02\x08\x01\x00\x0a\x0d\x03\x03\x00\x00\x0b\x04\x00B\x01\x0b\x02\x00\x0b"
+	for config, hint := range map[string]string{"": "--config", "given": ""} {
+		_, err := r.c.PushFilter(context.Background(), "new", strings.NewReader(fails), int64(len(fails)), api.Use{Config: config}, nil)
+		p := status(t, err, http.StatusUnprocessableEntity)
+		if hint == "" && p.Hint != "" || !strings.Contains(p.Hint, hint) || len(p.Problems) != 1 || !strings.Contains(p.Problems[0].Detail, "initialised") {
+			t.Errorf("config %q: got %+v, want the hint %q", config, p, hint)
+		}
+	}
+}

@@ -2,7 +2,7 @@ package admin
 
 import (
 	"net/http"
-	"strings"
+	"strconv"
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
 )
@@ -32,6 +32,12 @@ func (a *API) split(w http.ResponseWriter, r *http.Request) {
 		a.failed(w, r, err)
 		return
 	}
+	a.divided(w, s)
+}
+
+// divided sends a split with its ETag (RFC 9110, section 8.8.3).
+func (a *API) divided(w http.ResponseWriter, s api.Split) {
+	w.Header().Set("ETag", strconv.Quote(s.ETag()))
 	reply(w, http.StatusOK, s)
 }
 
@@ -42,36 +48,26 @@ func (a *API) setSplit(w http.ResponseWriter, r *http.Request) {
 		a.failed(w, r, err)
 		return
 	}
-	s, err := a.proxy.SetSplit(route, change, dryRun(r))
-	if err != nil {
+	how := changeOf(r)
+	s, err := a.proxy.SetSplit(route, change, how)
+	switch {
+	case err != nil:
 		a.failed(w, r, err)
-		return
-	}
-	if !dryRun(r) {
+	case how.DryRun:
+		reply(w, http.StatusOK, s) // which is not what is in force
+	default:
 		a.audit(r, "split set", "route", route, "weights", change.Weights)
+		a.divided(w, s)
 	}
-	reply(w, http.StatusOK, s)
 }
 
 // reopenLogs makes log files be opened anew.
 func (a *API) reopenLogs(w http.ResponseWriter, r *http.Request) {
-	if err := a.proxy.ReopenLogs(); err != nil {
-		a.failed(w, r, err)
-		return
+	if !dryRun(r) {
+		if err := a.proxy.ReopenLogs(); err != nil {
+			a.failed(w, r, err)
+			return
+		}
 	}
 	w.WriteHeader(http.StatusNoContent)
-}
-
-// dryRun reports whether a write is to be checked only.
-func dryRun(r *http.Request) bool {
-	switch r.URL.Query().Get("dry_run") {
-	case "", "0", "no", "false":
-		return false
-	}
-	return true
-}
-
-// changeOf returns how something is to be changed.
-func changeOf(r *http.Request) api.Change {
-	return api.Change{DryRun: dryRun(r), IfMatch: strings.Trim(r.Header.Get("If-Match"), `"`)}
 }

@@ -8,9 +8,9 @@ import (
 )
 
 // tries are the resources that try modules.
-func (a *API) tries(mux *http.ServeMux) {
-	mux.HandleFunc("POST /v1/filters/{name}/try", func(w http.ResponseWriter, r *http.Request) { a.try(w, r, a.proxy.TryFilter) })
-	mux.HandleFunc("POST /v1/functions/{name}/try", func(w http.ResponseWriter, r *http.Request) { a.try(w, r, a.proxy.TryFunction) })
+func (a *API) tries(mux *mux) {
+	mux.handle("POST /v1/filters/{name}/try", func(w http.ResponseWriter, r *http.Request) { a.try(w, r, a.proxy.TryFilter) })
+	mux.handle("POST /v1/functions/{name}/try", func(w http.ResponseWriter, r *http.Request) { a.try(w, r, a.proxy.TryFunction) })
 }
 
 // try has a module try one request. It changes nothing, so no line is left of it.

@@ -302,9 +302,9 @@ func (d *decoder) size(v value, to *int64, least, most int64) {
 	case err != nil:
 		d.errorf(v, "%s is no size: %v", d.quote(v), d.hide(v, err))
 	case x < least:
-		d.errorf(v, "%s is too small; at least %s", d.quote(v), formatSize(least))
+		d.errorf(v, "%s is too small; at least %s", d.quote(v), FormatSize(least))
 	case x > most:
-		d.errorf(v, "%s is too large; at most %s", d.quote(v), formatSize(most))
+		d.errorf(v, "%s is too large; at most %s", d.quote(v), FormatSize(most))
 	default:
 		*to = x
 	}

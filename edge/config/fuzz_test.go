@@ -107,8 +107,8 @@ func FuzzSize(f *testing.F) {
 		if n < 0 || n > maxSize {
 			t.Fatalf("%q: %d", s, n)
 		}
-		if again, err := parseSize(formatSize(n)); err != nil || again != n {
-			t.Errorf("%q: %d, written %q, read again %d, %v", s, n, formatSize(n), again, err)
+		if again, err := parseSize(FormatSize(n)); err != nil || again != n {
+			t.Errorf("%q: %d, written %q, read again %d, %v", s, n, FormatSize(n), again, err)
 		}
 	})
 }

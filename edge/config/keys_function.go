@@ -71,7 +71,7 @@ func (d *decoder) functionMap(v value, f *File) {
 			n += len(a) + 1
 		}
 		if n > maxEnvironment {
-			d.errorf(k, "env and args are %d bytes together, more than %s", n, formatSize(maxEnvironment))
+			d.errorf(k, "env and args are %d bytes together, more than %s", n, FormatSize(maxEnvironment))
 		}
 		f.Functions = append(f.Functions, function)
 	})

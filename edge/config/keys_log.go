@@ -156,7 +156,7 @@ func (d *decoder) rotate(v value, a *Access) {
 	case err != nil:
 		d.errorf(v, "%s says not when to rotate: %v", d.quote(v), d.hide(v, err)).Hint = "write it like 100MB, 24h, or 100MB or 24h"
 	case size != 0 && size < minRotateSize:
-		d.errorf(v, "a file of %s is too small; at least %s", formatSize(size), formatSize(minRotateSize))
+		d.errorf(v, "a file of %s is too small; at least %s", FormatSize(size), FormatSize(minRotateSize))
 	case age != 0 && age < minRotateAge:
 		d.errorf(v, "%s is too short; at least %s", formatDuration(age), formatDuration(minRotateAge))
 	default:

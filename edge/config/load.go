@@ -80,7 +80,7 @@ func readRegular(name string, limit int64) ([]byte, error) {
 	b, err := osfile.Read(name, limit)
 	switch {
 	case errors.Is(err, osfile.ErrTooLarge):
-		return nil, fmt.Errorf("larger than %s", formatSize(limit))
+		return nil, fmt.Errorf("larger than %s", FormatSize(limit))
 	case err != nil:
 		return nil, cause(err)
 	}
@@ -147,7 +147,7 @@ func (l *loader) add(t Text, dir string) bool {
 	l.names[t.Name] = true
 	l.spent.files++
 	if l.spent.bytes += len(t.Bytes); l.spent.bytes > maxFile {
-		l.problems.Errorf(at, "%s %d bytes, more than %s", l.spent.subject("is", "are"), l.spent.bytes, formatSize(maxFile))
+		l.problems.Errorf(at, "%s %d bytes, more than %s", l.spent.subject("is", "are"), l.spent.bytes, FormatSize(maxFile))
 		return false
 	}
 	if l.spent.files > maxIncluded+1 {

@@ -103,8 +103,8 @@ func shorten(s string) string {
 	return strings.ToValidUTF8(s[:most], "") + "..."
 }
 
-// formatSize writes a size as the file does.
-func formatSize(n int64) string {
+// FormatSize writes a size as the file does.
+func FormatSize(n int64) string {
 	for _, u := range []unit{{"TB", 1 << 40}, {"GB", 1 << 30}, {"MB", 1 << 20}, {"KB", 1 << 10}} {
 		if n >= int64(u.worth) && n%int64(u.worth) == 0 {
 			return strconv.FormatInt(n/int64(u.worth), 10) + u.name

@@ -8,7 +8,7 @@ func ParseValue(text []byte) (any, error) {
 	problems := new(diag.List)
 	problems.Source("value", text)
 	if len(text) > maxFile {
-		problems.Errorf(diag.Place{File: "value", Line: 1, Column: 1}, "the value is %d bytes, more than %s", len(text), formatSize(maxFile))
+		problems.Errorf(diag.Place{File: "value", Line: 1, Column: 1}, "the value is %d bytes, more than %s", len(text), FormatSize(maxFile))
 		return nil, problems.Err()
 	}
 	n := readText(Text{"value", text}, problems)

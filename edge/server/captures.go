@@ -22,11 +22,12 @@ const (
 	maxCaptureBody  = 1 << 20
 )
 
-// StartCapture begins to record the exchanges that a describes.
-func (s *Server) StartCapture(a api.CaptureRequest) (api.Capture, error) {
+// StartCapture begins to record the exchanges that a describes, or only says what it
+// would ask for.
+func (s *Server) StartCapture(a api.CaptureRequest, dry bool) (api.Capture, error) {
 	w, err := s.wanted(&a)
-	if err != nil {
-		return api.Capture{}, err
+	if err != nil || dry {
+		return api.Capture{Asked: a}, err
 	}
 	c, err := s.captures.Start(w, a)
 	if errors.Is(err, capture.ErrBusy) {
@@ -64,7 +65,7 @@ func (s *Server) wanted(a *api.CaptureRequest) (w capture.Wanted, err error) {
 		}
 	}
 	if w.For <= 0 || w.For > maxCaptureTime {
-		return w, notCapture("", "a capture takes at most %v", maxCaptureTime)
+		return w, notCapture("", "a capture takes at most %s", durationText(maxCaptureTime))
 	}
 	a.For = durationText(w.For)
 	if a.Bodies == "" {
@@ -76,7 +77,7 @@ func (s *Server) wanted(a *api.CaptureRequest) (w capture.Wanted, err error) {
 		}
 	}
 	if w.Content > maxCaptureBody {
-		return w, notCapture("", "of each content at most %d bytes are kept", maxCaptureBody)
+		return w, notCapture("", "of each content at most %s are kept", config.FormatSize(maxCaptureBody))
 	}
 	return w, nil
 }
@@ -134,8 +135,12 @@ func (s *Server) Capture(id string) (*capture.Capture, error) {
 	return nil, noCapture(id)
 }
 
-// RemoveCapture ends a capture, and removes what it has.
-func (s *Server) RemoveCapture(id string) error {
+// RemoveCapture ends a capture, and removes what it has, or only says whether it can.
+func (s *Server) RemoveCapture(id string, dry bool) error {
+	if dry {
+		_, err := s.Capture(id)
+		return err
+	}
 	if !s.captures.Remove(id) {
 		return noCapture(id)
 	}

@@ -45,7 +45,7 @@ func startCaptured(t *testing.T, h http.HandlerFunc) (p *proxy, url string) {
 // capture starts a capture.
 func (p *proxy) capture(a api.CaptureRequest) *capture.Capture {
 	p.t.Helper()
-	told, err := p.StartCapture(a)
+	told, err := p.StartCapture(a, false)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -302,7 +302,7 @@ func TestCaptureRefused(t *testing.T) {
 	p, _ := startCaptured(t, func(http.ResponseWriter, *http.Request) {})
 	f := func(a api.CaptureRequest, want string) {
 		t.Helper()
-		_, err := p.StartCapture(a)
+		_, err := p.StartCapture(a, false)
 		if problem, ok := errors.AsType[*api.Problem](err); !ok || problem.Status != 422 || !strings.Contains(problem.Error(), want) {
 			t.Errorf("%+v: got %v, want %q", a, err, want)
 		}
@@ -317,7 +317,7 @@ func TestCaptureRefused(t *testing.T) {
 	f(api.CaptureRequest{For: "long"}, "for: ")
 	f(api.CaptureRequest{Bodies: "2MB"}, "at most 1048576 bytes")
 	f(api.CaptureRequest{Bodies: "yes"}, "write off, or a size such as 64KB")
-	told, err := p.StartCapture(api.CaptureRequest{Route: "shop"})
+	told, err := p.StartCapture(api.CaptureRequest{Route: "shop"}, false)
 	if err != nil || told.Asked != (api.CaptureRequest{Route: "shop", Count: 100, For: "1m", Bodies: "off"}) {
 		t.Errorf("by default: %+v, %v", told, err)
 	}
@@ -329,12 +329,12 @@ func TestCapturesAreBounded(t *testing.T) {
 	for range 4 {
 		p.capture(api.CaptureRequest{})
 	}
-	_, err := p.StartCapture(api.CaptureRequest{})
+	_, err := p.StartCapture(api.CaptureRequest{}, false)
 	if problem, ok := errors.AsType[*api.Problem](err); !ok || problem.Status != 409 || !strings.Contains(problem.Hint, "DELETE ends one") {
 		t.Errorf("a fifth capture: %v", err)
 	}
 	for _, c := range p.Captures() {
-		if err := p.RemoveCapture(c.ID); err != nil {
+		if err := p.RemoveCapture(c.ID, false); err != nil {
 			t.Error(err)
 		}
 	}

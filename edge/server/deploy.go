@@ -67,17 +67,21 @@ type pushed struct {
 }
 
 // putToUse makes an upload the current version of its name, and live as a change of
-// the configuration says. If any of that fails all is as it was before.
-func (s *Server) putToUse(l *library, name string, up *registry.Upload, cause string, e edit, ready ready) (p pushed, err error) {
+// the configuration says, unless what runs has another ETag than tag. If any of that
+// fails all is as it was before.
+func (s *Server) putToUse(k *kind, name string, up *registry.Upload, tag, cause string, e edit) (p pushed, err error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	if err := s.matches(k, name, tag); err != nil {
+		return p, err
+	}
 	if p.version, p.created, err = up.Accept(registry.API); err != nil {
-		return p, l.problem(name, err)
+		return p, k.problem(name, err)
 	}
 	deployed := nothing()
 	p.change, err = s.changeNow(api.Change{}, cause, e)
 	if err == nil {
-		deployed, p.live, err = s.readyCurrent(l, name, ready)
+		deployed, p.live, err = s.readyCurrent(k, name)
 	}
 	if err != nil {
 		return p, errors.Join(err, up.Undo())
@@ -87,18 +91,18 @@ func (s *Server) putToUse(l *library, name string, up *registry.Upload, cause st
 }
 
 // readyCurrent is ready for the version that is current.
-func (s *Server) readyCurrent(l *library, name string, ready ready) (pending, int, error) {
-	v, err := l.Current(name)
+func (s *Server) readyCurrent(k *kind, name string) (pending, int, error) {
+	v, err := k.Current(name)
 	if err != nil {
 		return nothing(), 0, err
 	}
-	return ready(name, v)
+	return k.ready(name, v)
 }
 
 // rollBack makes the version of a module live that was so before: of a deployment of
 // several versions the one that is current, or the oldest; else the one that was current
 // before. Or it only says which that is. It is live if a configuration has the module.
-func (s *Server) rollBack(k *kind, name string, dry bool) (v registry.Version, live bool, err error) {
+func (s *Server) rollBack(k *kind, name string, how api.Change) (v registry.Version, live bool, err error) {
 	l := k.library
 	v, err = l.Current(name)
 	if err != nil {
@@ -112,14 +116,17 @@ func (s *Server) rollBack(k *kind, name string, dry bool) (v registry.Version, l
 				return v, false, err
 			}
 		}
-		change := api.DeploymentChange{Versions: []api.DeployedShare{{Version: v.Number, Percent: 100}}}
-		return v, !dry, s.deployment(k, name, change, dry, nil)
+		change := api.DeploymentChange{Versions: []api.DeployedShare{{Version: v.Number, Percent: 100}}, IfMatch: how.IfMatch}
+		return v, !how.DryRun, s.deployment(k, name, change, how.DryRun, nil)
 	}
-	if v, err = l.Before(name); err != nil || dry {
+	if v, err = l.Before(name); err != nil {
+		return v, false, err
+	}
+	if err := s.seen(k, name, how.IfMatch); err != nil || how.DryRun {
 		return v, false, err
 	}
 	if c != nil && len(c.Versions) > 0 { // of which nothing is to stay
-		change := api.DeploymentChange{Versions: []api.DeployedShare{{Version: v.Number, Percent: 100}}}
+		change := api.DeploymentChange{Versions: []api.DeployedShare{{Version: v.Number, Percent: 100}}, IfMatch: how.IfMatch}
 		return v, true, s.deployment(k, name, change, false, nil)
 	}
 	if binary, err := l.Load(v.Digest); err == nil {
@@ -129,6 +136,9 @@ func (s *Server) rollBack(k *kind, name string, dry bool) (v registry.Version, l
 	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	if err := s.matches(k, name, how.IfMatch); err != nil {
+		return v, false, err
+	}
 	if v, err = l.Before(name); err != nil { // it may be another by now
 		return v, false, err
 	}

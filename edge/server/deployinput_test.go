@@ -180,7 +180,7 @@ func TestPinnedWhileDeployed(t *testing.T) {
 	if res, _ := get(t, http.DefaultClient, "http://"+at+"/"); res.StatusCode != http.StatusOK {
 		t.Errorf("status %d", res.StatusCode)
 	}
-	if err := p.RemoveFilter("f", false); err == nil {
+	if err := p.RemoveFilter("f", api.Change{}); err == nil {
 		t.Error("what a route is pinned to was removed")
 	}
 }

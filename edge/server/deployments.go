@@ -37,7 +37,7 @@ func (s *Server) DeployFilter(name string, c api.DeploymentChange, dry bool) (ap
 		return api.Deployment{}, err
 	}
 	if dry {
-		return describeChange(c), nil
+		return s.describeChange(s.ofFilters(), name, c), nil
 	}
 	return s.FilterDeployment(name)
 }
@@ -48,16 +48,18 @@ func (s *Server) DeployFunction(name string, c api.DeploymentChange, dry bool) (
 		return api.Deployment{}, err
 	}
 	if dry {
-		return describeChange(c), nil
+		return s.describeChange(s.ofFunctions(), name, c), nil
 	}
 	return s.FunctionDeployment(name)
 }
 
 // describeChange returns the deployment that a change would make.
-func describeChange(c api.DeploymentChange) api.Deployment {
+func (s *Server) describeChange(k *kind, name string, c api.DeploymentChange) api.Deployment {
 	d := api.Deployment{Shadow: c.Shadow, Guard: deploy.Guard{}.String()}
 	if c.Guard != nil {
 		d.Guard = *c.Guard
+	} else if now := k.deploy(s.snapshot.Load().file, name); now != nil {
+		d.Guard = now.Guard.String()
 	}
 	for _, v := range c.Versions {
 		d.Versions = append(d.Versions, api.Deployed{Version: v.Version, Percent: v.Percent})
@@ -130,10 +132,21 @@ func (s *Server) matches(k *kind, name, tag string) error {
 		look = s.FunctionDeployment
 	}
 	d, err := look(name)
-	if err == nil && d.ETag() != tag {
-		err = &api.Problem{Title: "the deployment has changed", Status: http.StatusPreconditionFailed, Detail: "somebody was faster, or a guard: what runs has the ETag " + d.ETag(), Hint: "look at it again"}
+	if err == nil && d.ETag() == tag {
+		return nil
 	}
-	return err
+	p := &api.Problem{Title: "the deployment has changed", Status: http.StatusPreconditionFailed, Detail: "somebody was faster, or a guard: what runs has the ETag " + d.ETag(), Hint: "look at it again"}
+	if err != nil {
+		p.Detail = fmt.Sprintf("nothing runs: %v", err)
+	}
+	return p
+}
+
+// seen is matches for who does not hold s.changing.
+func (s *Server) seen(k *kind, name, tag string) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	return s.matches(k, name, tag)
 }
 
 // inTwoSteps reports whether a change is one of the configuration and, before that can

@@ -129,8 +129,8 @@ func TestDeploymentsUnderLoad(t *testing.T) {
 		case 0:
 			return upload(random.IntN(2) == 0)
 		case 1:
-			_, err := p.RollBackFilter("f", false)
-			_, err2 := p.RollBackFunction("say", false)
+			_, err := p.RollBackFilter("f", api.Change{})
+			_, err2 := p.RollBackFunction("say", api.Change{})
 			return unlessFirst(errors.Join(err, err2))
 		}
 		f, err := p.Filter("f")

@@ -146,9 +146,19 @@ func (s *Server) PushFilter(ctx context.Context, name string, module io.Reader, 
 		took = time.Since(start)
 		return abi, err
 	}
+	k := s.ofFilters()
+	if err := s.seen(k, name, use.IfMatch); err != nil {
+		return v, false, err // before the upload
+	}
 	up, err := s.filters.Receive(name, module, check)
 	if err != nil {
-		return v, false, s.filters.problem(name, err)
+		refused := s.filters.problem(name, err)
+		if p, ok := errors.AsType[*api.Problem](refused); ok && c.Config == nil {
+			if _, ran := errors.AsType[*wasm.Failure](err); ran {
+				p.Hint = "it has no configuration: --config TEXT, or ?config=, gives it one"
+			}
+		}
+		return v, false, refused
 	}
 	defer func() { err = errors.Join(err, up.Close()) }()
 	stored, live := registry.Version{ABI: abi}, 0
@@ -159,7 +169,7 @@ func (s *Server) PushFilter(ctx context.Context, name string, module io.Reader, 
 			return v, false, s.filters.problem(name, err)
 		}
 	default:
-		p, err := s.putToUse(s.filters, name, up, "filter "+name+" pushed", to, s.readyFilter)
+		p, err := s.putToUse(k, name, up, use.IfMatch, "filter "+name+" pushed", to)
 		if err != nil {
 			return v, false, err
 		}
@@ -221,13 +231,13 @@ func (s *Server) readyFilter(name string, v registry.Version) (p pending, live i
 
 // RollBackFilter makes the version live that was so before the one that is, or only
 // says which that is.
-func (s *Server) RollBackFilter(name string, dry bool) (api.ModuleVersion, error) {
-	back, live, err := s.rollBack(s.ofFilters(), name, dry)
+func (s *Server) RollBackFilter(name string, how api.Change) (api.ModuleVersion, error) {
+	back, live, err := s.rollBack(s.ofFilters(), name, how)
 	if err != nil {
 		return api.ModuleVersion{}, s.filters.problem(name, err)
 	}
 	d := s.filters.describe(name, back, live)
-	if !dry {
+	if !how.DryRun {
 		d.Routes = filterRoutes(s.snapshot.Load().file, name)
 	}
 	return d, nil
@@ -235,7 +245,7 @@ func (s *Server) RollBackFilter(name string, dry bool) (api.ModuleVersion, error
 
 // RemoveFilter removes what was uploaded for a filter, and what the API has changed
 // for its sake. If the file has the filter, the module that it names is live again.
-func (s *Server) RemoveFilter(name string, dry bool) error {
+func (s *Server) RemoveFilter(name string, how api.Change) error {
 	drop := s.dropFilter(name)
 	change, err := s.change(api.Change{DryRun: true}, "", drop)
 	if err != nil {
@@ -250,11 +260,11 @@ func (s *Server) RemoveFilter(name string, dry bool) error {
 	if routes := filterPins(change.file, name); len(routes) > 0 {
 		return s.filters.pinned(name, routes)
 	}
-	if dry {
-		return nil
-	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	if err := s.matches(s.ofFilters(), name, how.IfMatch); err != nil || how.DryRun {
+		return err
+	}
 	if _, err := s.changeNow(api.Change{}, "filter "+name+" removed", drop); err != nil {
 		return err
 	}

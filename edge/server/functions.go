@@ -155,6 +155,10 @@ func (s *Server) PushFunction(ctx context.Context, name string, module io.Reader
 		took = time.Since(start)
 		return abi, err
 	}
+	k := s.ofFunctions()
+	if err := s.seen(k, name, use.IfMatch); err != nil {
+		return v, false, err // before the upload
+	}
 	up, err := s.functions.Receive(name, module, check)
 	if err != nil {
 		return v, false, s.functions.problem(name, err)
@@ -168,7 +172,7 @@ func (s *Server) PushFunction(ctx context.Context, name string, module io.Reader
 			return v, false, s.functions.problem(name, err)
 		}
 	default:
-		p, err := s.putToUse(s.functions, name, up, "function "+name+" pushed", to, s.readyFunction)
+		p, err := s.putToUse(k, name, up, use.IfMatch, "function "+name+" pushed", to)
 		if err != nil {
 			return v, false, err
 		}
@@ -218,13 +222,13 @@ func (s *Server) readyFunction(name string, v registry.Version) (p pending, live
 
 // RollBackFunction makes the version live that was so before the one that is, or only
 // says which that is.
-func (s *Server) RollBackFunction(name string, dry bool) (api.ModuleVersion, error) {
-	back, live, err := s.rollBack(s.ofFunctions(), name, dry)
+func (s *Server) RollBackFunction(name string, how api.Change) (api.ModuleVersion, error) {
+	back, live, err := s.rollBack(s.ofFunctions(), name, how)
 	if err != nil {
 		return api.ModuleVersion{}, s.functions.problem(name, err)
 	}
 	d := s.functions.describe(name, back, live)
-	if !dry {
+	if !how.DryRun {
 		d.Routes = functionRoutes(s.snapshot.Load().file, name)
 	}
 	return d, nil
@@ -233,7 +237,7 @@ func (s *Server) RollBackFunction(name string, dry bool) (api.ModuleVersion, err
 // RemoveFunction removes what was uploaded for a function, and what the API has
 // changed for its sake. If the file has the function, the module that it names is
 // live again.
-func (s *Server) RemoveFunction(name string, dry bool) error {
+func (s *Server) RemoveFunction(name string, how api.Change) error {
 	drop := dropFunction(name)
 	change, err := s.change(api.Change{DryRun: true}, "", drop)
 	if err != nil {
@@ -248,11 +252,11 @@ func (s *Server) RemoveFunction(name string, dry bool) error {
 	if routes := functionPins(change.file, name); len(routes) > 0 {
 		return s.functions.pinned(name, routes)
 	}
-	if dry {
-		return nil
-	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	if err := s.matches(s.ofFunctions(), name, how.IfMatch); err != nil || how.DryRun {
+		return err
+	}
 	if _, err := s.changeNow(api.Change{}, "function "+name+" removed", drop); err != nil {
 		return err
 	}

@@ -214,7 +214,7 @@ func TestModulesHoldNobodyUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	all, release = r.hold(func() {
-		if v, err := r.RollBackFilter("hello", false); err != nil || v.Version != 2 || !v.Live {
+		if v, err := r.RollBackFilter("hello", api.Change{}); err != nil || v.Version != 2 || !v.Live {
 			t.Errorf("%+v, %v", v, err)
 		}
 	})

@@ -28,7 +28,7 @@ func TestSharesGoWithTheirSplit(t *testing.T) {
 	p := startIn(t, t.TempDir(), shared, "$KEY", "/a", "$ONE", "90%", "$TWO", "10%")
 	set := func(share float64) {
 		t.Helper()
-		if _, err := p.SetSplit("r", api.SplitChange{Weights: map[string]float64{"one": share, "two": 100 - share}}, false); err != nil {
+		if _, err := p.SetSplit("r", api.SplitChange{Weights: map[string]float64{"one": share, "two": 100 - share}}, api.Change{}); err != nil {
 			t.Fatal(err)
 		}
 	}

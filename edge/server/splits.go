@@ -27,7 +27,7 @@ func (s *Server) Split(name string) (api.Split, error) {
 
 // SetSplit divides a route's traffic anew, or only says whether it can. The change
 // outlives restarts, until the file has other shares.
-func (s *Server) SetSplit(name string, change api.SplitChange, dry bool) (api.Split, error) {
+func (s *Server) SetSplit(name string, change api.SplitChange, how api.Change) (api.Split, error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	sp, err := s.findSplit(name)
@@ -36,6 +36,11 @@ func (s *Server) SetSplit(name string, change api.SplitChange, dry bool) (api.Sp
 	}
 	bad := func(format string, args ...any) error {
 		return &api.Problem{Title: "not a split", Status: http.StatusUnprocessableEntity, Detail: fmt.Sprintf(format, args...)}
+	}
+	now := s.describeSplit(sp)
+	if tag := now.ETag(); how.IfMatch != "" && how.IfMatch != "*" && how.IfMatch != tag {
+		// RFC 9110, section 13.1.1.
+		return api.Split{}, &api.Problem{Title: "the split has changed", Status: http.StatusPreconditionFailed, Detail: "somebody was faster: what is in force has the ETag " + tag, Hint: "look at it again"}
 	}
 	arms := sp.Arms()
 	weights := make([]rollout.Weight, len(arms))
@@ -57,12 +62,11 @@ func (s *Server) SetSplit(name string, change api.SplitChange, dry bool) (api.Sp
 	if math.Abs(sum-100) > 0.001 {
 		return api.Split{}, bad("the shares add up to %v%%, not to 100%%", sum)
 	}
-	if dry {
-		d := s.describeSplit(sp)
-		for i := range d.Arms {
-			d.Arms[i].Share = change.Weights[d.Arms[i].Name]
+	if how.DryRun {
+		for i := range now.Arms {
+			now.Arms[i].Share = change.Weights[now.Arms[i].Name]
 		}
-		return d, nil
+		return now, nil
 	}
 	before := sp.Weights()
 	if err := sp.SetWeights(weights); err != nil {

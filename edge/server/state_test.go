@@ -181,7 +181,7 @@ func TestStateOfFiles(t *testing.T) {
 	if _, err := s.SetRoute("s/new", "127.0.0.1:1", api.Change{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.SetSplit("s/half", api.SplitChange{Weights: map[string]float64{"127.0.0.1:1": 10, "127.0.0.1:2": 90}}, false); err != nil {
+	if _, err := s.SetSplit("s/half", api.SplitChange{Weights: map[string]float64{"127.0.0.1:1": 10, "127.0.0.1:2": 90}}, api.Change{}); err != nil {
 		t.Fatal(err)
 	}
 	end(s)

@@ -42,14 +42,19 @@
 // PUT of a filter takes ?on=SITE/PATH, which runs it on that route, and
 // ?config=VALUE; PUT of a function takes ?route=SITE/PATH, which makes that route
 // if there is none. Every write takes ?dry_run=1, which checks and changes
-// nothing. What changes the configuration takes If-Match with the ETag of
-// /v1/config, a deployment with its own, and is refused with 412 if somebody was
-// faster.
+// nothing. A parameter that is not known is refused.
+//
+// What changes the configuration takes If-Match with the ETag of /v1/config, and is
+// refused with 412 if somebody was faster. So do a split and a deployment, with their
+// own; an upload, a rollback and a removal take that of the deployment.
 //
 // Errors are a Problem, as application/problem+json.
 package api
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -166,6 +171,16 @@ type Split struct {
 	Route string `json:"route"`
 	By    string `json:"by"` // "cookie sid", "client", ...
 	Arms  []Arm  `json:"arms"`
+}
+
+// ETag returns what stands for how the traffic is divided, and not for what has come of it.
+func (s *Split) ETag() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n", s.By)
+	for _, a := range s.Arms {
+		fmt.Fprintf(h, "%s %v\n", a.Name, a.Share)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:12])
 }
 
 // Arm is one side of a split.

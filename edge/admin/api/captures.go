@@ -33,11 +33,11 @@ const (
 
 // Capture is exchanges that are recorded, or that were.
 type Capture struct {
-	ID        string         `json:"id"`
+	ID        string         `json:"id,omitempty"` // none of a dry run
 	Asked     CaptureRequest `json:"asked"`
-	State     string         `json:"state"` // "running"; or why it has ended: "count", "time", "full"
-	Started   time.Time      `json:"started"`
-	Ends      time.Time      `json:"ends"` // at the latest; when it has, once it has
+	State     string         `json:"state,omitempty"` // "running"; or why it has ended: "count", "time", "full"
+	Started   time.Time      `json:"started,omitzero"`
+	Ends      time.Time      `json:"ends,omitzero"` // at the latest; when it has, once it has
 	Exchanges int            `json:"exchanges"`
 	Bytes     int64          `json:"bytes"` // of the lines
 }

@@ -140,7 +140,7 @@ func (c *Client) push(ctx context.Context, module io.Reader, size int64, q url.V
 		return v, err
 	}
 	req.URL.RawQuery = q.Encode()
-	Change{DryRun: use.DryRun}.apply(req)
+	Change{DryRun: use.DryRun, IfMatch: use.IfMatch}.apply(req)
 	req.ContentLength = size
 	req.Header.Set("Content-Type", "application/wasm")
 	req.Header.Set("Expect", "100-continue") // a refusal comes before the upload

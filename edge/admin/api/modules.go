@@ -145,7 +145,7 @@ type Difference struct {
 type ModuleVersion struct {
 	Filter    string    `json:"filter,omitempty"`
 	Function  string    `json:"function,omitempty"`
-	Version   int       `json:"version"`
+	Version   int       `json:"version"`           // 0 of a dry run
 	Live      bool      `json:"live"`              // it serves
 	Percent   float64   `json:"percent,omitempty"` // of the traffic
 	Shadow    bool      `json:"shadow,omitempty"`  // it runs on copies of the traffic
@@ -154,7 +154,7 @@ type ModuleVersion struct {
 	Bytes     int64     `json:"bytes"`
 	Imports   []string  `json:"imports,omitempty"` // host functions that it uses: "module.name"
 	CompileMS float64   `json:"compile_ms,omitempty"`
-	Uploaded  time.Time `json:"uploaded"`
+	Uploaded  time.Time `json:"uploaded,omitzero"`
 	Source    string    `json:"source,omitempty"`   // "api" or "file"
 	Routes    []string  `json:"routes,omitempty"`   // in answer to an upload: where it is live now
 	Warnings  []string  `json:"warnings,omitempty"` // such as: no route uses it
@@ -166,4 +166,6 @@ type Use struct {
 	Config string // of a filter: JSON, or a text. "": as it is
 	Store  bool   // a version that serves nothing yet; Route and Config are ""
 	DryRun bool   // check, and change nothing
+
+	IfMatch string // ETag that the deployment must have; "": any
 }

@@ -85,6 +85,9 @@ func reference(t *testing.T) []byte {
 		b.WriteString("\n| member | type | |\n|---|---|---|\n")
 		for _, f := range fields.Fields.List {
 			name, _ := tagOf(f)
+			if name == "-" {
+				continue
+			}
 			if len(f.Names) == 0 { // embedded: its members are the object's
 				fmt.Fprintf(&b, "| | [%[1]s](#%[2]s) | its members |\n", typeName(f.Type), strings.ToLower(typeName(f.Type)))
 				continue
