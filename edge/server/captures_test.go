@@ -313,9 +313,9 @@ func TestCaptureRefused(t *testing.T) {
 	f(api.CaptureRequest{Status: "40"}, "is no status")
 	f(api.CaptureRequest{Count: 1001}, "at most 1000 exchanges")
 	f(api.CaptureRequest{Count: -1}, "at most 1000 exchanges")
-	f(api.CaptureRequest{For: "2h"}, "at most 1h0m0s")
+	f(api.CaptureRequest{For: "2h"}, "at most 1h")
 	f(api.CaptureRequest{For: "long"}, "for: ")
-	f(api.CaptureRequest{Bodies: "2MB"}, "at most 1048576 bytes")
+	f(api.CaptureRequest{Bodies: "2MB"}, "at most 1MB")
 	f(api.CaptureRequest{Bodies: "yes"}, "write off, or a size such as 64KB")
 	told, err := p.StartCapture(api.CaptureRequest{Route: "shop"}, false)
 	if err != nil || told.Asked != (api.CaptureRequest{Route: "shop", Count: 100, For: "1m", Bodies: "off"}) {
