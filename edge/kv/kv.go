@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -221,6 +222,8 @@ func (s *Store) checkKey(namespace, key string) error {
 		return fmt.Errorf("%w: the key has %d bytes, more than the %d allowed", ErrInvalid, len(key), s.cfg.KeyBytes)
 	case strings.Contains(key, "\x00"):
 		return fmt.Errorf("%w: the key has NUL in it", ErrInvalid)
+	case !utf8.ValidString(key): // the API could not name it, nor go on behind it
+		return fmt.Errorf("%w: the key is not UTF-8", ErrInvalid)
 	}
 	return nil
 }

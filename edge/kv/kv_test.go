@@ -109,7 +109,7 @@ func TestStore(t *testing.T) {
 	set(t, s, "n", "low", "-9223372036854775808", Any, nil)
 	add("low", -1, 0, ErrInvalid)
 
-	for _, k := range []string{"a", "a/1", "a/2", "a/3", "b", "\xff"} {
+	for _, k := range []string{"a", "a/1", "a/2", "a/3", "b", "\U0010ffff"} {
 		set(t, s, "list", k, "x", Any, nil)
 	}
 	list := func(prefix, after, want string) {
@@ -118,7 +118,7 @@ func TestStore(t *testing.T) {
 			t.Errorf("%q after %q: got %q, want %q", prefix, after, got, want)
 		}
 	}
-	list("", "", "a a/1 a/2 a/3 b \xff")
+	list("", "", "a a/1 a/2 a/3 b \U0010ffff")
 	list("a/", "", "a/1 a/2 a/3")
 	list("a/", "a/1", "a/2 a/3")
 	list("a/", "a/11", "a/2 a/3")
@@ -169,6 +169,7 @@ func TestInvalid(t *testing.T) {
 	bad("a\x00", "k", "has more in it")
 	bad("a", "", "the key is empty")
 	bad("a", "a\x00", "NUL")
+	bad("a", "a\xff", "not UTF-8")
 	bad("a", "123456789", "9 bytes, more than the 8 allowed")
 	set(t, s, strings.Repeat("n", 64), "12345678", "", Any, nil)
 	if _, err := s.Set("a", "k", nil, -1, Any); !errors.Is(err, ErrInvalid) {
