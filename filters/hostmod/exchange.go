@@ -32,6 +32,10 @@ func (c *call) metricDefine() int64 {
 	case !ok || !ok2 || kind >= uint32(kinds):
 		return int64(invalid)
 	}
+	if n, ok := m.Number(Kind(kind), name, labels); ok {
+		return int64(n)
+	}
+	c.leaves()
 	n, err := m.Define(Kind(kind), name, labels)
 	switch {
 	case errors.Is(err, errMeters):
@@ -52,6 +56,10 @@ func (c *call) measure(do func(m *Meters, number uint32, n int64) bool) int64 {
 		return int64(denied)
 	case !c.served() || c.quiet():
 		return int64(unavailable)
+	case c.Rehearsal:
+		if _, ok := m.Value(c.ptr(0)); !ok {
+			return int64(invalid)
+		}
 	case !do(m, c.ptr(0), int64(c.s[1])):
 		return int64(invalid)
 	}
@@ -220,6 +228,7 @@ func (c *call) routeChoose() int64 {
 	default:
 		return int64(invalid)
 	}
+	c.leaves()
 	if find == nil {
 		return int64(none)
 	}

@@ -48,9 +48,11 @@ func (c *call) fetchStart() int64 {
 	uri, uriOK := c.text(4, l.URIBytes)
 	fields, fieldsOK := c.text(6, l.FieldBytes)
 	length, limit := int64(c.s[8]), c.ptr(9)
-	switch {
-	case !slices.Contains(g.grants.Fetch, upstream):
+	if !slices.Contains(g.grants.Fetch, upstream) {
 		return int64(denied)
+	}
+	c.leaves()
+	switch {
 	case c.Exchange == nil:
 		return int64(unavailable)
 	case !methodOK || !edge.IsToken(method) || method == "CONNECT" || length < -1:

@@ -93,6 +93,13 @@ func (c *call) served() bool { return c.Exchange != nil || c.Root }
 // quiet reports whether what the guest does is to have no effect.
 func (c *call) quiet() bool { return c.guest().env.Quiet }
 
+// leaves is called by what has an effect, or an answer, beyond the exchange.
+func (c *call) leaves() {
+	if c.Rehearsal {
+		panic(wasm.Trap("what is outside is not to be had in a rehearsal"))
+	}
+}
+
 // Host returns the module for an engine.
 func Host() *wasm.Host { return host }
 

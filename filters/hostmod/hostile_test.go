@@ -141,6 +141,70 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
+// In a rehearsal a guest has what is of the exchange, and ends when it wants anything else.
+// Nothing of it is seen.
+func TestRehearsal(t *testing.T) {
+	s := store(t, kv.Config{})
+	if _, err := s.Set("a", "k", []byte("7"), 0, kv.Any); err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	reg := NewRegistry(MeterConfig{})
+	m := reg.Of("filter", "f")
+	if _, err := m.Define(Counter, "seen_total", ""); err != nil {
+		t.Fatal(err)
+	}
+	env := upstream(func(x *edge.Exchange) error {
+		asked++
+		x.Respond(204, nil, 0)
+		return nil
+	})
+	env.KV, env.Metrics, env.Function = s, m, named("fn")
+	r := start(t, all, env)
+	r.use.Rehearsal = true
+	r.x.Record.Arm, r.x.Arms = "one", []string{"one", "two"}
+	r.wantText("192.0.2.7", "client_get", 0)
+	r.wantText("hunter2", "secret_get", "key")
+	r.wantText("one", "route_get", 2)
+	r.want(0, "route_choose", 2, "two")
+	r.want(0, "log_field", "a", "b")
+	r.want(0, "metric_define", 0, "seen_total", "")
+	r.want(0, "metric_add", 0, 1)
+	r.want(-4, "metric_add", 1, 1)
+	r.want(-3, "kv_get", "b", "k", buf, limit, 0) // not granted
+	r.want(-3, "fetch_start", "other", "GET", "/", "", 0, 0)
+	for _, call := range [][]any{
+		{"kv_get", "a", "k", buf, limit, 0},
+		{"kv_list", "a", "", "", buf, limit},
+		{"kv_set", "a", "k", "v", 0, -1},
+		{"kv_delete", "a", "k", -1},
+		{"kv_add", "a", "k", 1, 0, buf},
+		{"fetch_start", "api", "GET", "/", "", 0, 0},
+		{"metric_define", 0, "new_total", ""},
+		{"route_choose", 3, "api"},
+		{"route_choose", 4, "fn"},
+	} {
+		if n, err := r.try(call[0].(string), call[1:]...); err == nil || !strings.Contains(err.Error(), "not to be had in a rehearsal") {
+			t.Errorf("%v: %d, %v", call, n, err)
+		}
+		r.again()
+	}
+	if e, err := s.Get("a", "k"); err != nil || string(e.Value) != "7" {
+		t.Errorf("the value is %q, %v", e.Value, err)
+	}
+	if v, _ := m.Value(0); v != 0 {
+		t.Errorf("%d is counted", v)
+	}
+	reg.All(func(_, _ string, s *Series) {
+		if s.Name != "seen_total" {
+			t.Errorf("metric %s is there", s.Name)
+		}
+	})
+	if asked != 0 || r.x.Target != nil {
+		t.Errorf("upstreams were asked %d times; target is %v", asked, r.x.Target)
+	}
+}
+
 // What is to have no effect may read, and is told that it cannot change anything.
 func TestQuiet(t *testing.T) {
 	s := store(t, kv.Config{})

@@ -130,6 +130,12 @@ type Use struct {
 	// effect but on itself.
 	Root bool
 
+	// Rehearsal says that the exchange is made up, and that what the guest keeps of it is
+	// what all others begin with. What is of the exchange, or is the same each time, it has;
+	// to call for anything else ends it: what it keeps of the answer would stay, and what it
+	// does would be seen. Metrics that there are it may count, and nothing is counted.
+	Rehearsal bool
+
 	// Passed says that the request is on its way: its target is chosen.
 	Passed bool
 

@@ -23,9 +23,11 @@ var errNoStore = errors.New("there is no key-value store: the server keeps no st
 func (c *call) namespace() (*kv.Store, string, int64) {
 	name := c.bytes(0)
 	g := c.guest()
-	switch {
-	case !slices.Contains(g.grants.KV, string(name)):
+	if !slices.Contains(g.grants.KV, string(name)) {
 		return nil, "", int64(denied)
+	}
+	c.leaves()
+	switch {
 	case !c.served():
 		return nil, "", int64(unavailable)
 	case g.env.KV == nil:

@@ -140,6 +140,19 @@ func (s *Series) Buckets() (counts [Buckets + 1]uint64) {
 	return counts
 }
 
+// Number returns the number of a series, if it is there. labels is a list of pairs.
+func (m *Meters) Number(kind Kind, name, labels string) (n int, ok bool) {
+	pairs, err := m.registry.check(kind, name, labels)
+	if err != nil {
+		return 0, false
+	}
+	all := *m.series.Load()
+	n = slices.IndexFunc(all, func(s *Series) bool {
+		return s.Name == name && s.Kind == kind && slices.Equal(s.Labels, pairs)
+	})
+	return n, n >= 0
+}
+
 // Define returns the number of a series, which is made if it is not there. labels is a
 // list of pairs.
 func (m *Meters) Define(kind Kind, name, labels string) (int, error) {

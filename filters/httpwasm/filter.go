@@ -37,7 +37,7 @@ type Config struct {
 	OnError  wasm.Policy    // default wasm.Deny, as a function's is. With wasm.Skip it goes on with the request as it came when handle_request fails, with the response as it came when handle_response does
 
 	Shared bool // guests keep their state from one exchange to the next: a few instances serve all. Default: each exchange finds what there was in the beginning
-	Cold   bool // that is what initialisation has left. Default: a guest that has a runtime, since it imports from WASI, has seen GET http://localhost/ and the response to it, twice, unless it draws random numbers for it, fails, or imports more than this ABI has
+	Cold   bool // that is what initialisation has left. Default: a guest that has a runtime, since it imports from WASI, has seen GET http://localhost/ and the response to it, twice, unless it draws random numbers for it, wants something from outside, or fails
 
 	Env       []string      // NAME=value, for guests that import environ_get of WASI; default none
 	Instances int           // exchanges at once; beyond it they wait, for up to Wait; default: as many as InFlight has room for

@@ -2,10 +2,10 @@ package httpwasm
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
@@ -13,17 +13,13 @@ import (
 const wasi = "wasi_snapshot_preview1"
 
 // warms reports whether a guest is used before there is a request: it has a runtime,
-// which makes much at its first use, and imports nothing by which something could leave
-// that it does.
-func warms(m *wasm.Module) bool {
-	return m.Info.ImportsFrom(wasi) && !slices.ContainsFunc(m.Info.Imports, func(i wasm.Import) bool {
-		return i.Module != hostName && i.Module != wasi
-	})
-}
+// which makes much at its first use.
+func warms(m *wasm.Module) bool { return m.Info.ImportsFrom(wasi) }
 
 // warm has a guest see a request and the response to it, so that what it makes at its
 // first use is made before the first request. What it says is not heard, and not
-// counted.
+// counted. A guest that wants something from outside, keys or a fetch, ends there, and
+// begins as its initialisation has left it.
 func (f *Filter) warm(in *wasm.Instance, enabled features) error {
 	client := edge.NewClient(netip.AddrPortFrom(netip.IPv6Loopback(), 1), netip.AddrPortFrom(netip.IPv6Loopback(), 80), nil)
 	x := new(edge.Exchange)
@@ -35,6 +31,7 @@ func (f *Filter) warm(in *wasm.Instance, enabled features) error {
 	}
 	g := f.begin(x)
 	g.in, g.req, g.phase, g.features, g.silent = in, &x.Request, inRequest, enabled, true
+	g.use = hostmod.Use{Guest: f.cfg.Host, Exchange: x, Rehearsal: true, Passed: f.role == asFunction}
 	in.State = g
 	v, err := g.handle()
 	if err != nil || !v.next || f.role == asFunction {

@@ -1,11 +1,17 @@
 package httpwasm
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sluice-edge/sluice/edge"
+	"github.com/sluice-edge/sluice/edge/kv"
+	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
 
@@ -64,7 +70,7 @@ func TestSharedFails(t *testing.T) {
 	}
 }
 
-// A guest without a runtime, or with other imports, is not used before a request.
+// A guest without a runtime is not used before a request.
 func TestColdByNature(t *testing.T) {
 	x := request("GET", "/", nil, 0)
 	defer x.End()
@@ -72,24 +78,73 @@ func TestColdByNature(t *testing.T) {
 	if x.Response.Status != 202 {
 		t.Errorf("leaky: status is %d", x.Response.Status)
 	}
-	imports := func(modules ...string) *wasm.Module {
-		m := new(wasm.Module)
-		for _, name := range modules {
-			m.Info.Imports = append(m.Info.Imports, wasm.Import{Module: name, Name: "f", Kind: wasm.KindFunc})
-		}
-		return m
-	}
+}
+
+// Nothing is seen of the requests that a guest is warmed up with, and nothing from outside
+// is kept: a guest that wants that begins as its initialisation has left it.
+func TestNothingLeavesWarmUp(t *testing.T) {
+	const warm = wasm.Warmings + 1
 	for _, c := range []struct {
-		modules []string
-		want    bool
+		wants string
+		first int // request that the first client's is for the guest
 	}{
-		{[]string{hostName}, false},
-		{[]string{hostName, wasi}, true},
-		{[]string{wasi}, true},
-		{[]string{hostName, wasi, "sluice"}, false},
+		{"", warm}, {"l", warm}, {"m", warm}, {"k", 1}, {"f", 1}, {"d", 1},
 	} {
-		if got := warms(imports(c.modules...)); got != c.want {
-			t.Errorf("%v: %v, want %v", c.modules, got, c.want)
+		var log bytes.Buffer
+		logger := slog.New(slog.NewTextHandler(&log, nil))
+		s, err := kv.Open(filepath.Join(t.TempDir(), "kv"), kv.Config{Log: logger})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		var asked atomic.Int64
+		upstream := edge.HandlerFunc(func(x *edge.Exchange) error {
+			asked.Add(1)
+			x.Respond(204, nil, 0)
+			return nil
+		})
+		registry := hostmod.NewRegistry(hostmod.MeterConfig{})
+		meters := registry.Of("filter", "f")
+		if c.wants == "m" {
+			if _, err := meters.Define(hostmod.Counter, "seen_total", ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f := load(t, "wanting", Config{Config: []byte(c.wants), Log: logger, Host: hostmod.New(
+			hostmod.Grants{KV: []string{"a"}, Fetch: []string{"api"}, Metrics: true},
+			hostmod.Env{KV: s, Metrics: meters, Log: logger, Upstream: func(string) (edge.Handler, bool) { return upstream, true }})})
+		// What has come of n requests, by those who look from outside.
+		check := func(n int64) {
+			t.Helper()
+			want := map[string]int64{c.wants: n}
+			var have int64
+			if e, err := s.Get("a", "n"); err == nil {
+				have, _ = strconv.ParseInt(string(e.Value), 10, 64)
+			}
+			if have != want["k"] || asked.Load() != want["f"] {
+				t.Errorf("%q: after %d requests the key is %d, and there were %d fetches", c.wants, n, have, asked.Load())
+			}
+			series, value := 0, int64(0)
+			registry.All(func(_, _ string, s *hostmod.Series) { series, value = series+1, value+s.Value() })
+			if is := c.wants == "m" || want["d"] > 0; series == 1 != is || value != want["m"] {
+				t.Errorf("%q: after %d requests there are %d metrics, together %d", c.wants, n, series, value)
+			}
+			if log.Len() > 0 || f.Stats().Calls != uint64(n) {
+				t.Errorf("%q: after %d requests: %+v, log: %s", c.wants, n, f.Stats(), &log)
+			}
+		}
+		check(0)
+		for n := range int64(2) {
+			x := request("GET", "/", nil, 0)
+			run(t, f, x, &origin{})
+			if got := x.Response.Status - 200; got != c.first {
+				t.Errorf("%q: request %d is the guest's request %d, want %d", c.wants, n, got, c.first)
+			}
+			if got := x.Record.Guest.Len(); got == 1 != (c.wants == "l") {
+				t.Errorf("%q: the log has %d fields", c.wants, got)
+			}
+			x.End()
+			check(n + 1)
 		}
 	}
 }
