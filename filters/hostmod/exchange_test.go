@@ -221,3 +221,22 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }
+
+// What a guest defines that still runs when its filter is gone takes no name from others.
+func TestMetricsLate(t *testing.T) {
+	reg := NewRegistry(MeterConfig{})
+	late := reg.Of("filter", "f")
+	reg.Keep(func(string, string) bool { return false })
+	n, err := late.Define(Gauge, "level", "")
+	if err != nil || !late.Add(uint32(n), 1) {
+		t.Errorf("who is forgotten gets %d, %v", n, err)
+	}
+	if _, err := reg.Of("filter", "g").Define(Histogram, "level", ""); err != nil {
+		t.Errorf("others get %v", err)
+	}
+	reg.All(func(role, name string, _ *Series) {
+		if name != "g" {
+			t.Errorf("%s %s is shown", role, name)
+		}
+	})
+}

@@ -66,6 +66,7 @@ func NewRegistry(cfg MeterConfig) *Registry {
 type Meters struct {
 	registry *Registry
 	series   atomic.Pointer[[]*Series] // by number; changed while registry.mu is held
+	gone     bool                      // it was forgotten, and what is defined now is nobody's business; guarded by registry.mu
 }
 
 // Series is one metric with values for its labels.
@@ -109,6 +110,7 @@ func (r *Registry) Keep(keep func(role, name string) bool) {
 			}
 		}
 		delete(r.sets, k)
+		m.gone = true // a guest may still run that has it
 	}
 }
 
@@ -183,7 +185,9 @@ func (m *Meters) Define(kind Kind, name, labels string) (int, error) {
 	if len(have) >= r.cfg.Series {
 		return 0, fmt.Errorf("%w: there are %d metrics, as many as are allowed", errMeters, len(have))
 	}
-	r.kinds[name] = family{kind, names, f.users + 1}
+	if !m.gone {
+		r.kinds[name] = family{kind, names, f.users + 1}
+	}
 	all := append(slices.Clone(have), &Series{Name: name, Kind: kind, Labels: pairs})
 	m.series.Store(&all)
 	return len(have), nil
