@@ -1,6 +1,7 @@
 package httpwasm
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"runtime"
@@ -47,6 +48,7 @@ func FuzzHostCalls(f *testing.F) {
 		}
 		g.features = features(calls[0]) & allFeatures
 		g.requested.src = x.Request.Body
+		clear(g.in.Read(0, uint32(g.in.Bytes()))) // what is called here by itself nobody puts back
 		copy(g.in.Read(0, 64), "x-a\x00value\x00/path?query\x00example.org\x00")
 		defer g.end()
 		calls = calls[1:]
@@ -78,6 +80,14 @@ func (g *guest) fuzzCall(t *testing.T, b []byte) {
 		stack[i] = uint64(binary.LittleEndian.Uint32(b[1+4*i:]))
 	}
 	fn := host.Funcs[int(b[0])%len(host.Funcs)]
+	if fn.ReadOnly {
+		before := bytes.Clone(g.in.Read(0, uint32(g.in.Bytes())))
+		defer func() {
+			if !bytes.Equal(g.in.Read(0, uint32(g.in.Bytes())), before) {
+				t.Errorf("%s writes memory", fn.Name)
+			}
+		}()
+	}
 	defer func() {
 		r := recover()
 		if r == nil {

@@ -19,6 +19,12 @@ var host = func() *wasm.Host {
 			call(g, stack)
 		}}
 	}
+	// reads is a function that only reads the guest's memory.
+	reads := func(name string, params, results []wasm.ValueType, call f) wasm.HostFunc {
+		h := fn(name, params, results, call)
+		h.ReadOnly = true
+		return h
+	}
 	// get is a getter of text: where to write it, and how much of it at most.
 	get := func(name string, value func(g *guest) string) wasm.HostFunc {
 		return fn(name, p(i32, i32), p(i32), func(g *guest, s []uint64) {
@@ -27,21 +33,21 @@ var host = func() *wasm.Host {
 	}
 	// set is a setter of text, which is valid until it returns.
 	set := func(name string, value func(g *guest, v string)) wasm.HostFunc {
-		return fn(name, p(i32, i32), nil, func(g *guest, s []uint64) {
+		return reads(name, p(i32, i32), nil, func(g *guest, s []uint64) {
 			value(g, g.view(s[0], s[1]))
 		})
 	}
 	// field is a function that changes a field.
 	field := func(name string, do action) wasm.HostFunc {
-		return fn(name, p(i32, i32, i32, i32, i32), nil, func(g *guest, s []uint64) {
+		return reads(name, p(i32, i32, i32, i32, i32), nil, func(g *guest, s []uint64) {
 			g.edit(kind(s[0]), edit{do, g.name(s[1], s[2]), g.view(s[3], s[4])})
 		})
 	}
 	return &wasm.Host{Name: hostName, Funcs: []wasm.HostFunc{
-		fn("enable_features", p(i32), p(i32), func(g *guest, s []uint64) { s[0] = uint64(g.enable(features(s[0]))) }),
+		reads("enable_features", p(i32), p(i32), func(g *guest, s []uint64) { s[0] = uint64(g.enable(features(s[0]))) }),
 		get("get_config", func(g *guest) string { return g.f.text }),
-		fn("log", p(i32, i32, i32), nil, func(g *guest, s []uint64) { g.log(int32(s[0]), uint32(s[1]), uint32(s[2])) }),
-		fn("log_enabled", p(i32), p(i32), func(g *guest, s []uint64) { s[0] = uint64(g.logEnabled(int32(s[0]))) }),
+		reads("log", p(i32, i32, i32), nil, func(g *guest, s []uint64) { g.log(int32(s[0]), uint32(s[1]), uint32(s[2])) }),
+		reads("log_enabled", p(i32), p(i32), func(g *guest, s []uint64) { s[0] = uint64(g.logEnabled(int32(s[0]))) }),
 
 		get("get_method", func(g *guest) string { return g.asked().Method }),
 		set("set_method", (*guest).setMethod),
@@ -60,18 +66,18 @@ var host = func() *wasm.Host {
 		}),
 		field("set_header_value", setField),
 		field("add_header_value", addField),
-		fn("remove_header", p(i32, i32, i32), nil, func(g *guest, s []uint64) {
+		reads("remove_header", p(i32, i32, i32), nil, func(g *guest, s []uint64) {
 			g.edit(kind(s[0]), edit{removeField, g.name(s[1], s[2]), ""})
 		}),
 
 		fn("read_body", p(i32, i32, i32), p(i64), func(g *guest, s []uint64) {
 			s[0] = g.readBody(kind(s[0]), uint32(s[1]), uint32(s[2]))
 		}),
-		fn("write_body", p(i32, i32, i32), nil, func(g *guest, s []uint64) {
+		reads("write_body", p(i32, i32, i32), nil, func(g *guest, s []uint64) {
 			g.writeBody(kind(s[0]), g.in.Read(uint32(s[1]), uint32(s[2])))
 		}),
-		fn("get_status_code", nil, p(i32), func(g *guest, s []uint64) { s[0] = uint64(uint32(g.status())) }),
-		fn("set_status_code", p(i32), nil, func(g *guest, s []uint64) { g.setStatus(uint32(s[0])) }),
+		reads("get_status_code", nil, p(i32), func(g *guest, s []uint64) { s[0] = uint64(uint32(g.status())) }),
+		reads("set_status_code", p(i32), nil, func(g *guest, s []uint64) { g.setStatus(uint32(s[0])) }),
 	}}
 }()
 

@@ -71,6 +71,7 @@ func (m *image) reseed(b *sandbox) {
 	if m.seeds == nil {
 		return
 	}
+	b.touched = true
 	memory := b.bytes()
 	m.mu.Lock()
 	defer m.mu.Unlock()

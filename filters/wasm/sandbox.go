@@ -21,6 +21,8 @@ type sandbox struct {
 	lengthen func(pages uint32) (uint32, bool) // memory.grow
 	slice    api.MutableGlobal
 	depth    api.MutableGlobal
+	wrote    api.MutableGlobal   // nil: memory counts as written
+	touched  bool                // the host has written memory
 	stack    uint64              // what depth begins with
 	globals  []api.MutableGlobal // in the order of rewrite.Module.Globals
 	called   []function          // the exports that have been called
@@ -77,6 +79,9 @@ func (b *sandbox) make() (err error) {
 	}
 	b.slice, b.depth = global(rewrite.SliceExport), global(rewrite.DepthExport)
 	b.stack = b.depth.Get()
+	if p.module.written.Tracked {
+		b.wrote = global(rewrite.WroteExport)
+	}
 	for _, g := range p.module.written.Globals {
 		b.globals = append(b.globals, global(g.Export))
 	}
@@ -156,9 +161,13 @@ func (b *sandbox) restore(failed bool) bool {
 	if b.mod == nil {
 		return false
 	}
-	if b.memory != nil {
+	if b.memory != nil && b.written() {
 		if _, err := b.memory.Reset(); err != nil || !b.memory.Publish(b.lengthen) {
 			return false
+		}
+		b.touched = false
+		if b.wrote != nil {
+			b.wrote.Set(0)
 		}
 	}
 	if failed {
@@ -168,6 +177,9 @@ func (b *sandbox) restore(failed bool) bool {
 	b.drew = false
 	return true
 }
+
+// written reports whether the memory may differ from the image.
+func (b *sandbox) written() bool { return b.touched || b.wrote == nil || b.wrote.Get() != 0 }
 
 // bytes returns the memory.
 func (b *sandbox) bytes() []byte {

@@ -114,7 +114,7 @@ func (s *store) make(name string, funcs []HostFunc, wasi bool) error {
 		wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
 	}
 	for _, f := range funcs {
-		b.NewFunctionBuilder().WithGoModuleFunction(adapter(f.Call), f.Params, f.Results).Export(f.Name)
+		b.NewFunctionBuilder().WithGoModuleFunction(f.goFunc(), f.Params, f.Results).Export(f.Name)
 	}
 	c, err := b.Compile(ctx)
 	if err != nil {

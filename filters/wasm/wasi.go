@@ -13,24 +13,24 @@ import (
 var wasiFuncs = []HostFunc{
 	// The runtime's proc_exit closes the module, which a command that ends well
 	// (TinyGo, C) must survive, since its exports may be called afterwards.
-	{"proc_exit", []ValueType{I32}, nil, procExit},
+	{Name: "proc_exit", Params: []ValueType{I32}, Call: procExit},
 
 	// The runtime would make the environment anew for each instance, whether the
 	// guest asks for it or not.
-	{"environ_sizes_get", []ValueType{I32, I32}, []ValueType{I32}, environSizesGet},
-	{"environ_get", []ValueType{I32, I32}, []ValueType{I32}, environGet},
+	{Name: "environ_sizes_get", Params: []ValueType{I32, I32}, Results: []ValueType{I32}, Call: environSizesGet},
+	{Name: "environ_get", Params: []ValueType{I32, I32}, Results: []ValueType{I32}, Call: environGet},
 
 	// The runtime's come from a source that does not know who asks.
-	{"random_get", []ValueType{I32, I32}, []ValueType{I32}, randomGet},
+	{Name: "random_get", Params: []ValueType{I32, I32}, Results: []ValueType{I32}, Call: randomGet},
 
 	// What a guest does to its standard streams stays when it is reset.
-	{"fd_close", []ValueType{I32}, []ValueType{I32}, standardAlone},
-	{"fd_renumber", []ValueType{I32, I32}, []ValueType{I32}, standardAlone},
-	{"fd_fdstat_set_flags", []ValueType{I32, I32}, []ValueType{I32}, standardAlone},
+	{Name: "fd_close", Params: []ValueType{I32}, Results: []ValueType{I32}, Call: standardAlone},
+	{Name: "fd_renumber", Params: []ValueType{I32, I32}, Results: []ValueType{I32}, Call: standardAlone},
+	{Name: "fd_fdstat_set_flags", Params: []ValueType{I32, I32}, Results: []ValueType{I32}, Call: standardAlone},
 
 	// The runtime's knows no points in time, and takes as many subscriptions as
 	// there is memory for.
-	{"poll_oneoff", []ValueType{I32, I32, I32, I32}, []ValueType{I32}, pollOneoff},
+	{Name: "poll_oneoff", Params: []ValueType{I32, I32, I32, I32}, Results: []ValueType{I32}, Call: pollOneoff},
 }
 
 // The error numbers of WASI that wasiFuncs return.

@@ -40,6 +40,9 @@ var mnemonics = map[string]int{
 	"i32.lt_u": 0x49, "i32.gt_s": 0x4a, "i32.add": 0x6a, "i32.sub": 0x6b, "i32.mul": 0x6c, "i32.and": 0x71, "i32.or": 0x72, "i32.xor": 0x73,
 	"i32.shl": 0x74, "i32.rem_u": 0x70, "i32.rotl": 0x77, "i64.add": opI64Add, "i64.sub": opI64Sub, "ref.null": opRefNull, "ref.func": opRefFunc,
 	"memory.init": miscMemoryInit, "data.drop": miscDataDrop, "memory.copy": miscMemoryCopy, "memory.fill": miscMemoryFill,
+	"i64.store": 0x37, "f32.store": 0x38, "f64.store": 0x39, "i32.store16": 0x3b, "i64.store8": 0x3c, "i64.store16": 0x3d, "i64.store32": 0x3e,
+	"f32.load": 0x2a, "f64.load": 0x2b, "v128.load": opSIMD << 8, "v128.store": opSIMD<<8 | 11, "v128.load8_lane": opSIMD<<8 | 84,
+	"v128.store8_lane": opSIMD<<8 | 88, "v128.store16_lane": opSIMD<<8 | 89, "v128.store32_lane": opSIMD<<8 | 90, "v128.store64_lane": opSIMD<<8 | 91,
 	"table.init": miscTableInit, "elem.drop": miscElemDrop, "table.copy": miscTableCopy, "table.grow": miscTableGrow, "table.fill": miscTableFill,
 }
 

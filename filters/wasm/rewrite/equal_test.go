@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/tetratelabs/wazero/api"
 )
 
 // gen makes random valid modules that work on i32, from bytes.
@@ -201,7 +203,9 @@ func equivalent(t testing.TB, data []byte) bool {
 	compared := false
 	for f := range genFuncs {
 		a, b := int32(f+3), int32(len(data))
-		worlds[1].used, x.used = 0, 0
+		worlds[1].used, x.used, x.wrote = 0, 0, 0
+		wrote := ins[1].ExportedGlobal(WroteExport).(api.MutableGlobal)
+		wrote.Set(0)
 		want, err := x.call(f, []int32{a, b})
 		if err != nil {
 			return compared // such as there are of them does not matter
@@ -225,6 +229,9 @@ func equivalent(t testing.TB, data []byte) bool {
 					t.Fatalf("world %d, function %d: global %s is %d, not %d", i, f, name, got, x.global[g])
 				}
 			}
+		}
+		if got := int32(wrote.Get()); got != x.wrote {
+			t.Fatalf("function %d: wrote is %d, not %d\n%+v", f, got, x.wrote, m)
 		}
 		if worlds[1].used != x.used {
 			t.Fatalf("function %d: the meter counts %d, not %d\n%+v", f, worlds[1].used, x.used, m)

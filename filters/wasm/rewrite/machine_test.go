@@ -16,6 +16,7 @@ type machine struct {
 	steps  int
 	depth  int
 	used   int64
+	wrote  int32 // 1 after an instruction that may write
 }
 
 // program is a function's instructions.
@@ -190,9 +191,11 @@ func (x *machine) call(f int, args []int32) ([]int32, error) {
 			at := uint32(pop()) + uint32(s.args[1])
 			push(int32(binary.LittleEndian.Uint32(x.memory[at:])))
 		case "i32.store":
+			x.wrote = 1
 			v := pop()
 			binary.LittleEndian.PutUint32(x.memory[uint32(pop())+uint32(s.args[1]):], uint32(v))
 		case "memory.fill":
+			x.wrote = 1
 			n, v, at := pop(), byte(pop()), pop()
 			x.used += int64(n >> bulkShift)
 			for i := range n {

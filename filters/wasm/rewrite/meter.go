@@ -24,16 +24,18 @@ const (
 type meter struct {
 	slice, setSlice []byte // global.get, global.set
 	depth, setDepth []byte
+	wrote           []byte // i32.const, global.set
 	tick            []byte // call
 }
 
 // newMeter makes the parts, for indexes of globals and a function.
-func newMeter(slice, depth, tick uint32) *meter {
+func newMeter(slice, depth, wrote, tick uint32) *meter {
 	return &meter{
 		slice:    appendU32([]byte{opGlobalGet}, slice),
 		setSlice: appendU32([]byte{opGlobalSet}, slice),
 		depth:    appendU32([]byte{opGlobalGet}, depth),
 		setDepth: appendU32([]byte{opGlobalSet}, depth),
+		wrote:    appendU32([]byte{opI32Const, 1, opGlobalSet}, wrote),
 		tick:     appendU32([]byte{opCall}, tick),
 	}
 }
@@ -47,9 +49,10 @@ type writer struct {
 	settle  []byte // what ends a check, see newSettle
 	blocks  []open
 	regions []region
-	run     int // instructions since the last check, on the longest way; dead: none comes here
-	loops   int // that have been written, of all functions
-	still   int // how many loops without calls we are in; then the local is the slice
+	run     int  // instructions since the last check, on the longest way; dead: none comes here
+	loops   int  // that have been written, of all functions
+	still   int  // how many loops without calls we are in; then the local is the slice
+	wrote   bool // whoever is here has set wrote
 }
 
 const dead = -1
@@ -147,6 +150,7 @@ func (w *writer) body(f *function) {
 		w.enter(f)
 	}
 	w.openRegion()
+	w.wrote = !w.m.tracked
 	if f.counted {
 		w.out = append(append(w.out, opBlock), w.m.blockType(w.m.types[f.typ].results)...)
 	}
@@ -192,6 +196,11 @@ func (w *writer) instructions(f *function) {
 			w.run++
 			w.regions[len(w.regions)-1].cost++
 		}
+		if !w.wrote && w.run != dead && writes(i.op) {
+			flush(i.at)
+			w.out = append(w.out, w.meter.wrote...)
+			w.wrote = true
+		}
 		switch i.op {
 		case opBlock, opIf:
 			w.blocks = append(w.blocks, open{op: i.op, entry: w.run, run: dead})
@@ -212,11 +221,13 @@ func (w *writer) instructions(f *function) {
 			flush(r.p)
 			w.openRegion()
 		case opElse:
+			w.wrote = !w.m.tracked
 			b := &w.blocks[len(w.blocks)-1]
 			b.op = opElse
 			b.run = max(b.run, w.run)
 			w.run = b.entry
 		case opEnd:
+			w.wrote = !w.m.tracked // not whoever has branched to here
 			w.end()
 		case opBr:
 			w.branch(i.a)

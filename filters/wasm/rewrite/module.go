@@ -44,6 +44,7 @@ type module struct {
 	global         []global // imported ones first
 	importedGlobal int
 	imports        []Import
+	tracked        bool // see Module.Tracked
 	exports        []export
 	start          int // the function, or -1
 	elements       []element

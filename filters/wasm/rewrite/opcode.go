@@ -39,6 +39,8 @@ const (
 	opGlobalSet    = 0x24
 	opTableGet     = 0x25
 	opTableSet     = 0x26
+	opI32Store     = 0x36
+	opI64Store32   = 0x3e
 	opMemoryGrow   = 0x40
 	opI32Const     = 0x41
 	opI64Const     = 0x42
@@ -63,6 +65,13 @@ const (
 	opSIMD         = 0xfd // likewise
 )
 
+// Those behind opSIMD that write memory (WebAssembly Core, section 5.4.8).
+const (
+	simdStore       = opSIMD<<8 | 0x0b
+	simdStore8Lane  = opSIMD<<8 | 0x58
+	simdStore64Lane = opSIMD<<8 | 0x5b
+)
+
 // Those behind opMisc: saturating truncations before, and these.
 const (
 	miscMemoryInit = opMisc<<8 | 8 + iota
@@ -76,6 +85,17 @@ const (
 	miscTableSize
 	miscTableFill
 )
+
+// writes reports whether an instruction may write memory or lengthen it.
+func writes(op int) bool {
+	switch {
+	case op >= opI32Store && op <= opI64Store32:
+		return true
+	case op == opMemoryGrow, op == miscMemoryInit, op == miscMemoryCopy, op == miscMemoryFill:
+		return true
+	}
+	return op == simdStore || op >= simdStore8Lane && op <= simdStore64Lane
+}
 
 // immediate is what follows an opcode.
 type immediate byte

@@ -3,7 +3,7 @@
 //
 // # What is added
 //
-// Two globals behind the module's, which the host finds by name, and a function
+// Three globals behind the module's, which the host finds by name, and a function
 // that it provides:
 //
 //   - Slice, an i64. Functions and loops charge what they are about to run to it,
@@ -20,6 +20,9 @@
 //     trapped; after a trap the host restores it, as it does with other globals.
 //     Calls of the host are not followed: a guest that the host calls back has a
 //     stack of its own, and how often it may do so is the host's to bound.
+//   - Wrote, an i32: set to 1 before any instruction that may write memory or lengthen
+//     it, so that what a guest has not written need not be put back. Not in guests
+//     that import from WASI, which have a runtime that writes whatever they do.
 //
 // Mutable globals are exported so that a host can restore them, the start function
 // is exported instead of being started, and data is taken out, so that a host
@@ -49,6 +52,7 @@ package rewrite
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Reserved is what names begin with that only the host may use.
@@ -60,6 +64,7 @@ const (
 	ImportTick   = "tick"              // (i64) -> i64: takes what slice is, below zero, and returns the next
 	SliceExport  = Reserved + "_slice" // global, i64: units that may be used until the next tick; 0 at first; a loop that runs does not see it set
 	DepthExport  = Reserved + "_depth" // global, i64: bytes of stack left; [Options.Stack] at first
+	WroteExport  = Reserved + "_wrote" // global, i32: not 0 if the guest may have written memory; see [Module.Tracked]
 	StartExport  = Reserved + "_start" // function: what was the start function; see [Module.Start]
 )
 
@@ -124,6 +129,9 @@ type Module struct {
 
 	Work int64 // that compiling takes, by estimate, in units of [Options.Work]
 
+	// Tracked says that WroteExport is kept. It says nothing of the host's writes.
+	Tracked bool
+
 	// Start says that the host is to call StartExport when it has written data, and
 	// before any other call.
 	Start bool
@@ -149,6 +157,7 @@ func Rewrite(binary []byte, o Options) (*Module, error) {
 	if err := m.boundTables(o.Tables); err != nil {
 		return nil, err
 	}
+	m.tracked = !slices.ContainsFunc(m.imports, func(i Import) bool { return strings.HasPrefix(i.Module, "wasi") })
 	if m.callGraph() > o.Stack {
 		// A chain of calls takes that much without a cycle.
 		for i := range m.funcs {
@@ -160,6 +169,7 @@ func Rewrite(binary []byte, o Options) (*Module, error) {
 		Exports:      m.exported(),
 		Memory:       m.memory,
 		Globals:      m.restorable(),
+		Tracked:      m.tracked,
 		Start:        m.start >= 0,
 		Unrestorable: m.unrestorable(),
 		Work:         m.work,

@@ -80,6 +80,52 @@ func TestUnrestorable(t *testing.T) {
 	}
 }
 
+// TestWrote has each instruction that writes memory say so, and what looks like one not.
+func TestWrote(t *testing.T) {
+	store := func(typ, name string) string {
+		return "i32.const 0; i32.const 0; " + typ + ".load 0 0; " + name + " 0 0"
+	}
+	lane := "i32.const 0; i32.const 0; v128.load 0 0; v128.store%s_lane 0 0 1"
+	w := newWorld(t, &Options{})
+	for code, want := range map[string]uint64{
+		store("i32", "i32.store"): 1, store("i32", "i32.store8"): 1, store("i32", "i32.store16"): 1,
+		store("i64", "i64.store"): 1, store("i64", "i64.store8"): 1, store("i64", "i64.store16"): 1, store("i64", "i64.store32"): 1,
+		store("f32", "f32.store"): 1, store("f64", "f64.store"): 1, store("v128", "v128.store"): 1,
+		fmt.Sprintf(lane, "8"): 1, fmt.Sprintf(lane, "16"): 1, fmt.Sprintf(lane, "32"): 1, fmt.Sprintf(lane, "64"): 1,
+		"i32.const 0; memory.grow 0; drop":                       1,
+		"i32.const 0; i32.const 0; i32.const 0; memory.copy 0 0": 1,
+		"i32.const 0; i32.const 0; i32.const 0; memory.fill 0":   1,
+		"i32.const 0; i32.const 0; i32.const 0; memory.init 0 0": 1,
+
+		"i32.const 0; i32.load 0 0; drop":                                                                              0,
+		"i32.const 0; i32.const 0; v128.load 0 0; v128.load8_lane 0 0 1; drop":                                         0,
+		"memory.size 0; drop":                                                                                          0,
+		"i32.const 0; if; i32.const 0; i32.const 0; i32.store 0 0; else; i32.const 0; drop; end":                       0,
+		"block; i32.const 1; br_if 0; i32.const 0; i32.const 0; i32.store 0 0; end":                                    0,
+		"block; i32.const 1; br_if 0; i32.const 0; i32.const 0; i32.store 0 0; end; " + store("i32", "i32.store"):      1,
+		"i32.const 0; if; i32.const 0; i32.const 0; i32.store 0 0; else; i32.const 0; i32.const 0; i32.store 0 0; end": 1,
+		"return; i32.const 0; i32.const 0; i32.store 0 0":                                                              0,
+	} {
+		m := mod{types: []string{"->"}, memory: []uint32{1}, data: []string{"- x"}, count: true, exports: []string{"run func 0"}, funcs: []fn{{0, "", code}}}
+		in, err := w.make(m.binary(), "")
+		if err != nil {
+			t.Fatalf("%s: %v", code, err)
+		}
+		if _, err := in.call("run"); err != nil {
+			t.Fatalf("%s: %v", code, err)
+		}
+		if got := in.global(WroteExport).Get(); got != want {
+			t.Errorf("%s: wrote is %d", code, got)
+		}
+	}
+	for from, want := range map[string]bool{"env": true, "wasi_snapshot_preview1": false, "wasi_unstable": false} {
+		m := mustRewrite(t, mod{types: []string{"->"}, imports: []string{from + " f 0"}}, Options{})
+		if m.Tracked != want {
+			t.Errorf("import from %s: tracked is %v", from, m.Tracked)
+		}
+	}
+}
+
 // TestTables spreads what is left over several tables.
 func TestTables(t *testing.T) {
 	module := mod{tables: []string{"funcref 10", "funcref 1 2", "externref 5 1000"}}

@@ -5,9 +5,10 @@ import "strconv"
 // write writes the module with all that is added to it. With stripped it has no
 // data.
 func (m *module) write(stripped bool) []byte {
-	slice, depth := uint32(len(m.global)), uint32(len(m.global))+1
+	slice := uint32(len(m.global))
+	depth, wrote := slice+1, slice+2
 	tick := m.typeIndex([]byte{typeI64}, []byte{typeI64})
-	code := m.code(newMeter(slice, depth, uint32(m.imported))) // before the types: it adds some
+	code := m.code(newMeter(slice, depth, wrote, uint32(m.imported))) // before the types: it adds some
 
 	out := append(make([]byte, 0, len(code)+2*(m.size-m.codeSize)+1<<10), header...)
 	out = appendSection(out, secType, m.typeSection())
@@ -28,7 +29,7 @@ func (m *module) write(stripped bool) []byte {
 		out = appendSection(out, secMemory, m.memorySection)
 	}
 	out = appendSection(out, secGlobal, m.globalSection())
-	out = appendSection(out, secExport, m.exportSection(slice, depth))
+	out = appendSection(out, secExport, m.exportSection(slice, depth, wrote))
 	if len(m.elements) > 0 {
 		out = appendSection(out, secElement, m.elementSection())
 	}
@@ -70,7 +71,7 @@ func (m *module) tableSection() []byte {
 
 func (m *module) globalSection() []byte {
 	own := m.global[m.importedGlobal:]
-	b := appendU32(nil, uint32(len(own))+2)
+	b := appendU32(nil, uint32(len(own))+3)
 	for _, g := range own {
 		b = append(b, g.typ, 0)
 		if g.mutable {
@@ -80,11 +81,12 @@ func (m *module) globalSection() []byte {
 	}
 	b = append(b, typeI64, 1, opI64Const, 0, opEnd) // slice: the first check asks for one
 	b = append(b, typeI64, 1, opI64Const)
-	return append(appendSigned(b, m.options.Stack), opEnd)
+	b = append(appendSigned(b, m.options.Stack), opEnd)
+	return append(b, typeI32, 1, opI32Const, 0, opEnd)
 }
 
-func (m *module) exportSection(slice, depth uint32) []byte {
-	n := uint32(len(m.exports)) + 2
+func (m *module) exportSection(slice, depth, wrote uint32) []byte {
+	n := uint32(len(m.exports)) + 3
 	var b []byte
 	add := func(name string, kind Kind, index uint32) {
 		b = appendU32(append(appendName(b, name), byte(kind)), index)
@@ -101,6 +103,7 @@ func (m *module) exportSection(slice, depth uint32) []byte {
 	}
 	add(SliceExport, KindGlobal, slice)
 	add(DepthExport, KindGlobal, depth)
+	add(WroteExport, KindGlobal, wrote)
 	if m.start >= 0 {
 		add(StartExport, KindFunc, m.moved(uint32(m.start)))
 		n++
