@@ -19,7 +19,9 @@ func newCheck(g *globals) *cobra.Command {
 		Use:   "check [FILE]",
 		Short: "Check a configuration file",
 		Long: `Check a configuration file, and list all that is wrong with it: line, column, and what was probably meant. The
-exit code is 2 if there are errors, and with --strict if there are warnings.`,
+modules that it names are compiled, and begun as they would be; which versions were uploaded only the running
+proxy knows (sluice apply --dry-run). The exit code is 2 if there are errors, and with --strict if there are
+warnings.`,
 		Example: `  sluice check
   sluice check sluice.yaml --strict
   sluice check sluice.yaml -o json`,
@@ -33,7 +35,7 @@ exit code is 2 if there are errors, and with --strict if there are warnings.`,
 			path := configFile(given)
 			file, problems := config.Load(path, config.Options{})
 			if !problems.Failed() {
-				more, err := server.Check(file)
+				more, err := server.Check(cmd.Context(), file)
 				if err != nil {
 					return err
 				}

@@ -101,7 +101,7 @@ func (a *API) checkConfig(w http.ResponseWriter, r *http.Request) {
 		a.failed(w, r, err)
 		return
 	}
-	reply(w, http.StatusOK, a.proxy.Check(text))
+	reply(w, http.StatusOK, a.proxy.Check(r.Context(), text))
 }
 
 func (a *API) rollBackConfig(w http.ResponseWriter, r *http.Request) {

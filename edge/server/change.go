@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -31,6 +32,24 @@ func (s *Server) change(how api.Change, cause string, e edit) (*change, error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	return s.changeNow(how, cause, e)
+}
+
+// changeChecked is change for what names modules and versions: a dry run looks whether those can
+// be used, which no other change waits for.
+func (s *Server) changeChecked(how api.Change, cause string, e edit) (*change, error) {
+	c, err := s.change(how, cause, e)
+	if err != nil || !how.DryRun || !c.changed {
+		return c, err
+	}
+	problems := new(diag.List)
+	s.checkModules(context.Background(), c.file, problems)
+	s.checkVersions(c.file, problems)
+	if !problems.Failed() {
+		return c, nil
+	}
+	p := problemOf(problems.Err())
+	p.Status, p.Title = http.StatusUnprocessableEntity, "the configuration could not be put in force"
+	return nil, p
 }
 
 // changeNow is change. s.changing is held.
@@ -194,9 +213,13 @@ func (s *Server) mainText(text []byte) []config.Text {
 
 // Check says what is to be said of a main file that is not in force, and how it
 // differs.
-func (s *Server) Check(text []byte) api.Check {
+func (s *Server) Check(ctx context.Context, text []byte) api.Check {
 	texts := s.mainText(text)
-	_, problems := config.ParseTexts(texts, config.Options{})
+	file, problems := config.ParseTexts(texts, config.Options{})
+	if !problems.Failed() {
+		s.checkModules(ctx, file, problems)
+		s.checkVersions(file, problems)
+	}
 	d := api.Check{Right: !problems.Failed(), Problems: describeProblems(problems)}
 	d.Diff = diffTexts(s.snapshot.Load().file.Texts(), texts)
 	return d
@@ -229,7 +252,7 @@ func (s *Server) SetConfig(text []byte, how api.Change) (api.Configuration, erro
 
 // setTexts puts a whole configuration in force.
 func (s *Server) setTexts(texts []config.Text, how api.Change, cause string) (api.Configuration, error) {
-	_, err := s.change(how, cause, func(_ *config.File, all []overlay) ([]overlay, error) {
+	_, err := s.changeChecked(how, cause, func(_ *config.File, all []overlay) ([]overlay, error) {
 		if etag(s.base) == etag(texts) {
 			return nil, nil // what the files say
 		}

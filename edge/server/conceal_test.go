@@ -103,7 +103,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 	look("the configuration", c, err)
 	all, err := s.History()
 	look("history", all, err)
-	look("diff", s.Check([]byte(strings.Replace(concealing, "X-Answer", "X-Other", 1))), nil)
+	look("diff", s.Check(t.Context(), []byte(strings.Replace(concealing, "X-Answer", "X-Other", 1))), nil)
 	filters := look("filters", s.Filters(), nil)
 	functions := look("functions", s.Functions(), nil)
 	if !strings.Contains(filters, `"g"`) || !strings.Contains(functions, `"f"`) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -90,6 +91,7 @@ func (s *Server) checkFilter(ctx context.Context, binary []byte, c *config.Filte
 		return nil, "", err
 	}
 	cfg := s.filterConfig(c, 0)
+	cfg.Log = slog.New(slog.DiscardHandler) // an error has what it says
 	cfg.Host, cfg.Proxy = s.quiet(ofFilter, c.Name, &c.Allow), quietProxy(cfg.Proxy)
 	f, err := filters.New(m, cfg)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -97,6 +98,7 @@ func (s *Server) checkFunction(ctx context.Context, binary []byte, c *config.Fun
 		return nil, "", err
 	}
 	cfg := s.functionConfig(c, 0, nil)
+	cfg.Log = slog.New(slog.DiscardHandler) // an error has what it says
 	cfg.Host = s.quiet(ofFunction, c.Name, &c.Allow)
 	f, err := fn.New(m, cfg)
 	if err != nil {

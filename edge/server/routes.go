@@ -63,7 +63,7 @@ func (s *Server) PatchRoute(id string, patch any, how api.Change) (api.RouteConf
 func (s *Server) changeRoute(id string, how api.Change, to func(value any) (any, error)) (api.RouteConfig, error) {
 	var site *config.Site
 	var key string
-	c, err := s.change(how, "route "+id+" set", func(file *config.File, all []overlay) ([]overlay, error) {
+	c, err := s.changeChecked(how, "route "+id+" set", func(file *config.File, all []overlay) ([]overlay, error) {
 		st, r, match, err := findRoute(file, id)
 		if err != nil {
 			return nil, err

@@ -85,7 +85,7 @@ func TestStateIsLocked(t *testing.T) {
 		t.Fatal(problems)
 	}
 	file.State = state
-	if problems, err := server.Check(file); err != nil || problems.Failed() {
+	if problems, err := server.Check(t.Context(), file); err != nil || problems.Failed() {
 		t.Error(problems, err)
 	}
 	if _, problems, err := server.Explain(file, api.ExplainRequest{URL: "http://s/"}); err != nil || problems.Failed() {
