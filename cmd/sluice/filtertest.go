@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,7 +19,6 @@ import (
 	"github.com/sluice-edge/sluice/edge/osfile"
 	"github.com/sluice-edge/sluice/filters"
 	"github.com/sluice-edge/sluice/filters/function"
-	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/trial"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
@@ -42,7 +40,7 @@ type moduleFlags struct {
 	memory, timeout string
 	onError         string
 	env, args       []string
-	secrets         []string
+	world           worldFlags
 
 	replay, expect string
 	update         bool
@@ -56,14 +54,20 @@ func (k *kind) newTest(g *globals) *cobra.Command {
 		Use:   "test FILE [URL]",
 		Short: "Run a module on requests, and say what it does: no proxy is needed",
 		Long: fmt.Sprintf(`Run a %[1]s on one request, or on those of a capture, and say what it has changed, what it says, how long it ran
-and how much memory it had. No proxy is needed, and nothing is sent: a filter is given an answer of status 200, or
-the one that --status, --response-header and --response-data say, or the captured one. Of what sluice has for
-modules there are secrets, but no keys and no upstreams.
+and how much memory it had. No proxy is needed: a filter is given an answer of status 200, or the one that
+--status, --response-header and --response-data say, or the captured one.
+
+What a file allows a module, flags do here: --kv has keys, --upstream what answers its requests, --secret secrets.
+What it has changed of keys and what it has asked upstreams is shown. Keys last from request to request, and are
+gone afterwards. Nothing is sent anywhere, unless an upstream is a URL. A @FILE of --kv is JSON, as in
+{"sessions": {"ann": "1"}}; one of --upstream is, as in {"GET /keys": {"status": 200, "body": {"keys": []}},
+"*": {"error": "connection_refused"}}, where a list of answers is given in turn.
 
 The exit code is 4 if the %[1]s fails. With --expect, what comes out is compared with a file, and the exit code is
 4 if it differs: a test that its author keeps beside the source. --update writes the file.`, k.noun),
 		Example: fmt.Sprintf(`  %[1]s test my.wasm http://example.com/api -H "Authorization: Bearer x"
   %[1]s test my.wasm -d @body.json --count 1000
+  %[1]s test my.wasm --kv shop/open=yes --upstream api=@answers.json
   %[1]s test my.wasm --replay capture.jsonl --expect my.expected`, k.command),
 		Args:              positional,
 		ValidArgsFunction: g.complete(firstFile("wasm")),
@@ -79,7 +83,7 @@ The exit code is 4 if the %[1]s fails. With --expect, what comes out is compared
 	f.BoolVar(&m.update, "update", false, "write what comes out to the file of --expect")
 	f.StringVar(&m.memory, "memory", "", "`size` that its memory may have, such as 16MB")
 	f.StringVar(&m.timeout, "timeout", "", "`time` that it may run, such as 50ms")
-	f.StringArrayVar(&m.secrets, "secret", nil, "a secret that it is allowed, as `NAME=value`; may be repeated")
+	m.world.add(cmd)
 	if k.noun == "filter" {
 		f.StringVar(&m.config, "config", "", "configuration of the filter: a `text` or JSON, or @FILE")
 		f.StringVar(&m.root, "root", "", "`id` of the root context of a proxy-wasm filter")
@@ -156,11 +160,15 @@ func (m *moduleFlags) requests(cmd *cobra.Command, args []string, t *trialFlags)
 type guest struct {
 	*trial.Guest
 	engine *wasm.Engine
+	world  *trial.World
 }
 
 func (g *guest) Close() {
-	g.Guest.Close()
+	if g.Guest != nil {
+		g.Guest.Close()
+	}
 	g.engine.Close()
+	g.world.Close()
 }
 
 // load reads and compiles a module.
@@ -182,9 +190,13 @@ func (k *kind) load(ctx context.Context, path string, m *moduleFlags) (*guest, e
 		}
 	}
 	name := strings.TrimSuffix(filepath.Base(path), ".wasm")
-	e := &guest{engine: wasm.NewEngine(wasm.Config{})}
+	world, err := m.world.world()
+	if err != nil {
+		return nil, err
+	}
+	e := &guest{engine: wasm.NewEngine(wasm.Config{}), world: world}
 	if k.noun == "filter" {
-		c := filters.Config{Name: name, Memory: memory, Timeout: timeout, Host: m.host(), Proxy: filters.Proxy{Root: m.root}}
+		c := filters.Config{Name: name, Memory: memory, Timeout: timeout, Host: world.Host(), Proxy: world.Proxy(m.root)}
 		var text string
 		switch text, err = valueOf("config", m.config, maxModuleConfig); {
 		case err != nil:
@@ -195,13 +207,13 @@ func (k *kind) load(ctx context.Context, path string, m *moduleFlags) (*guest, e
 		}
 		if err == nil {
 			c.Config = []byte(text)
-			e.Guest, err = loadFilter(ctx, e.engine, binary, c)
+			e.Guest, err = loadFilter(ctx, e, binary, c)
 		}
 	} else {
-		e.Guest, err = loadFunction(ctx, e.engine, binary, function.Config{Name: name, Memory: memory, Timeout: timeout, Env: m.env, Args: m.args, Host: m.host()})
+		e.Guest, err = loadFunction(ctx, e, binary, function.Config{Name: name, Memory: memory, Timeout: timeout, Env: m.env, Args: m.args, Host: world.Host()})
 	}
 	if err != nil {
-		e.engine.Close()
+		e.Close()
 		if _, ok := errors.AsType[*exitError](err); ok {
 			return nil, err
 		}
@@ -210,33 +222,22 @@ func (k *kind) load(ctx context.Context, path string, m *moduleFlags) (*guest, e
 	return e, nil
 }
 
-// host returns what a module has of the module "sluice": all of it may be called, and
-// there is nothing behind it but the secrets that are given.
-func (m *moduleFlags) host() *hostmod.Guest {
-	g := hostmod.Grants{KV: []string{""}, Fetch: []string{""}, Metrics: true, Route: true, Hints: true, Secrets: map[string]string{"": ""}}
-	for _, s := range m.secrets {
-		name, value, _ := strings.Cut(s, "=")
-		g.Secrets[name] = value
-	}
-	return hostmod.New(g, hostmod.Env{Log: slog.New(slog.DiscardHandler)})
-}
-
-func loadFilter(ctx context.Context, e *wasm.Engine, binary []byte, c filters.Config) (*trial.Guest, error) {
-	m, err := filters.Compile(ctx, e, binary)
+func loadFilter(ctx context.Context, g *guest, binary []byte, c filters.Config) (*trial.Guest, error) {
+	m, err := filters.Compile(ctx, g.engine, binary)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
-	return trial.NewFilter(m, c, trial.Config{})
+	return trial.NewFilter(m, c, trial.Config{World: g.world})
 }
 
-func loadFunction(ctx context.Context, e *wasm.Engine, binary []byte, c function.Config) (*trial.Guest, error) {
-	m, err := function.Compile(ctx, e, binary)
+func loadFunction(ctx context.Context, g *guest, binary []byte, c function.Config) (*trial.Guest, error) {
+	m, err := function.Compile(ctx, g.engine, binary)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
-	return trial.NewFunction(m, c, trial.Config{})
+	return trial.NewFunction(m, c, trial.Config{World: g.world})
 }
 
 // run runs the requests, and measures.
@@ -277,6 +278,9 @@ func (g *globals) showReport(out *screen, r *tests) error {
 		for i := range r.Trials {
 			out.printf("%s", trialText(&r.Trials[i], out.paint))
 		}
+	}
+	for _, line := range missing(r) {
+		out.printf("it asks for what it is not allowed: a file allows it by %s, and --kv, --upstream and --secret do here\n", text.Printable(line))
 	}
 	out.printf("\n")
 	if r.Runs > 1 {

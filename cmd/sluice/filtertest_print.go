@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/sluice-edge/sluice/cmd/sluice/internal/text"
@@ -59,6 +60,14 @@ func trialText(t *tried, paint text.Paint) string {
 			line(text.Plain, "answer  | %s", text.Printable(l))
 		}
 	}
+	for i := range r.Fetches {
+		f := &r.Fetches[i]
+		style := text.Plain
+		if f.Error != "" {
+			style = text.Red
+		}
+		line(style, "%s", fetchText(f))
+	}
 	for _, l := range r.Said {
 		line(text.Dim, "says %s  %s", strings.ToLower(l.Level), text.Printable(l.Text))
 	}
@@ -66,6 +75,21 @@ func trialText(t *tried, paint text.Paint) string {
 		line(text.Dim, "logs %s: %s", text.Printable(f.Name), text.Printable(f.Value))
 	}
 	return b.String()
+}
+
+// fetchText says what a module has asked an upstream, and what came of it.
+func fetchText(f *api.TrialFetch) string {
+	what := "not sent"
+	if f.Method != "" {
+		what = f.Method + " " + f.URI
+	}
+	if f.Bytes > 0 {
+		what += ", " + text.Bytes(f.Bytes)
+	}
+	if f.Error != "" {
+		return fmt.Sprintf("asks     %s: %s -> %s", text.Printable(f.Upstream), text.Printable(what), text.Printable(f.Error))
+	}
+	return fmt.Sprintf("asks     %s: %s -> %d", text.Printable(f.Upstream), text.Printable(what), f.Status)
 }
 
 func verdictText(r *api.Trial) string {
@@ -106,7 +130,7 @@ func changeStyle(do string) text.Style {
 func changeText(c api.TrialChange) string {
 	name := c.Name
 	switch c.What {
-	case "field":
+	case "field", "key":
 	case "trailer":
 		name = "trailer " + name
 	default:
@@ -117,11 +141,17 @@ func changeText(c api.TrialChange) string {
 		from, to = from+" bytes", to+" bytes"
 	}
 	value := from + " -> " + to
+	if c.What == "key" && from == to { // it has a new version
+		value = to
+	}
 	switch c.Do {
 	case "added":
 		value = to
 	case "removed":
 		value = from
+	}
+	if c.TTL > 0 {
+		value += " (for " + text.Age(time.Duration(c.TTL)*time.Millisecond) + ")"
 	}
 	return fmt.Sprintf("%-8s %s %s: %s", c.In, marks[c.Do], text.Printable(name), text.Printable(value))
 }
@@ -180,7 +210,7 @@ func outcomes(all []tried) *text.Table {
 		var changes []string
 		for _, c := range r.Changes {
 			name := c.Name
-			if c.What != "field" {
+			if c.What != "field" && c.What != "key" {
 				name = strings.TrimSpace(c.What + " " + c.Name)
 			}
 			changes = append(changes, fmt.Sprintf("%s %s%s", c.In, marks[c.Do], name))

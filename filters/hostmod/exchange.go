@@ -267,7 +267,7 @@ func (c *call) hintsSend() int64 {
 func (c *call) secretGet() int64 {
 	v, ok := c.guest().grants.Secrets[string(c.bytes(0))]
 	if !ok {
-		return int64(denied)
+		return c.deny("a secret", "secrets: { %.80q: env:VARIABLE }")
 	}
 	return c.put(2, v)
 }

@@ -49,7 +49,7 @@ func (c *call) fetchStart() int64 {
 	fields, fieldsOK := c.text(6, l.FieldBytes)
 	length, limit := int64(c.s[8]), c.ptr(9)
 	if !slices.Contains(g.grants.Fetch, upstream) {
-		return int64(denied)
+		return c.deny("an upstream", "fetch: [%.80q]")
 	}
 	c.leaves()
 	switch {

@@ -2,6 +2,8 @@ package hostmod
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
 	"math"
 
 	"github.com/sluice-edge/sluice/edge/kv"
@@ -85,6 +87,18 @@ func (c *call) wait(f func()) {
 func (c *call) fail(what string, err error) int64 {
 	c.guest().log.Log(levelOfFailure, "guest: "+what+" failed", "err", err)
 	return int64(failed)
+}
+
+// deny logs what the guest is not allowed, and how it would be. The name is the first
+// parameter.
+func (c *call) deny(what, line string) int64 {
+	log := c.guest().log
+	if !log.Ready(slog.LevelWarn) {
+		return int64(denied)
+	}
+	name := string(c.bytes(0))
+	log.Log(slog.LevelWarn, "guest asks for "+what+" that it is not allowed: write its allow line", "line", "allow: { "+fmt.Sprintf(line, name)+" }")
+	return int64(denied)
 }
 
 // served reports whether the guest may have an effect on others than the exchange.

@@ -24,7 +24,7 @@ func (c *call) namespace() (*kv.Store, string, int64) {
 	name := c.bytes(0)
 	g := c.guest()
 	if !slices.Contains(g.grants.KV, string(name)) {
-		return nil, "", int64(denied)
+		return nil, "", c.deny("a namespace of keys", "kv: [%.80q]")
 	}
 	c.leaves()
 	switch {

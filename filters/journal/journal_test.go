@@ -3,9 +3,11 @@ package journal
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -185,4 +187,25 @@ func TestHide(t *testing.T) {
 		t.Errorf("%d are hidden", len(j.hidden))
 	}
 	f(many[len(many)-1], "[redacted]")
+}
+
+// Ready says what Log would do.
+func TestReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLimiter(slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelWarn})), 2)
+		check := func(level slog.Level, want bool) {
+			t.Helper()
+			if got := l.Ready(level); got != want {
+				t.Errorf("ready for %v: %v", level, got)
+			}
+		}
+		check(slog.LevelWarn, true)
+		check(slog.LevelInfo, false) // nobody wants it
+		l.Log(slog.LevelWarn, "one")
+		check(slog.LevelError, true)
+		l.Log(slog.LevelWarn, "two")
+		check(slog.LevelError, false)
+		time.Sleep(time.Second)
+		check(slog.LevelError, true)
+	})
 }

@@ -38,6 +38,16 @@ func (l *Limiter) Log(level slog.Level, msg string, attrs ...any) {
 	}
 }
 
+// Ready reports whether a line would be logged now, for who would take trouble to make it.
+func (l *Limiter) Ready(level slog.Level) bool {
+	if !l.log.Enabled(context.Background(), level) {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lines < l.perSecond || time.Since(l.window) >= time.Second
+}
+
 // admit counts a line. It returns whether the line may be logged, and how many
 // before it could not.
 func (l *Limiter) admit(now time.Time) (ok bool, dropped int) {

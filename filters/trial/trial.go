@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"strconv"
@@ -29,6 +28,7 @@ type Config struct {
 	Time    time.Duration // until a trial is over, all that is waited for included; default 10 s
 	Content int64         // bytes of content of one message, given or made; default 1 MiB. What a module makes beyond it is cut off
 	Lines   int           // that a guest may log in a trial; of more the last are told; default 200
+	World   *World        // of which each trial tells; nil: none
 }
 
 func (c *Config) setDefaults() {
@@ -57,7 +57,7 @@ type Guest struct {
 // counts and logs apart from filters that serve.
 func NewFilter(m *wasm.Module, c filters.Config, cfg Config) (*Guest, error) {
 	g := newGuest(cfg)
-	c.Log, c.Journal = everything(), g.journal
+	c.Log, c.Journal = cfg.World.log(), g.journal
 	begun := time.Now()
 	f, err := filters.New(m, c)
 	if err != nil {
@@ -72,7 +72,7 @@ func NewFilter(m *wasm.Module, c filters.Config, cfg Config) (*Guest, error) {
 // NewFunction makes a function of a module, likewise.
 func NewFunction(m *wasm.Module, c function.Config, cfg Config) (*Guest, error) {
 	g := newGuest(cfg)
-	c.Log, c.Journal = everything(), g.journal
+	c.Log, c.Journal = cfg.World.log(), g.journal
 	begun := time.Now()
 	f, err := function.New(m, c)
 	if err != nil {
@@ -127,13 +127,19 @@ func (g *Guest) Run(ctx context.Context, t *api.TryRequest) (api.Trial, error) {
 	if err := r.begin(t, "trial-"+strconv.Itoa(g.trials)); err != nil {
 		return api.Trial{}, err
 	}
+	kept, err := g.cfg.World.begin()
+	if err != nil {
+		r.x.End()
+		return api.Trial{}, err
+	}
+	begun := time.Now()
 	unlink := context.AfterFunc(ctx, func() { r.x.Cancel(context.Cause(ctx)) })
 	r.serve()
 	unlink()
 	id := r.x.Record.ID
 	r.x.End()
 	r.account(id)
-	return r.trial, nil
+	return r.trial, g.cfg.World.tell(&r.trial, kept, begun)
 }
 
 // run is one trial.
@@ -265,12 +271,6 @@ func (r *run) account(id string) {
 	for i := range record.Filters {
 		t.Cost.MS += milliseconds(record.Filters[i].Took)
 	}
-}
-
-// everything returns a log that takes lines of every level, and keeps none: a guest is
-// told which are wanted.
-func everything() *slog.Logger {
-	return slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e6 }

@@ -89,17 +89,30 @@ type Trial struct {
 	Changes  []TrialChange `json:"changes"`           // what the module made of the request, and of the response that it was given
 	Said     []TrialLine   `json:"said"`              // what it has logged
 	Log      []Field       `json:"log,omitempty"`     // what it has added to the access log's line
+	Fetches  []TrialFetch  `json:"fetches,omitempty"` // that it has made, in their order; of sluice filter test alone
+	Missing  []string      `json:"missing,omitempty"` // lines of the file that would allow what it was not allowed; likewise
 	Cost     TrialCost     `json:"cost"`
 }
 
 // TrialChange is one thing that a filter has changed.
 type TrialChange struct {
-	In   string `json:"in"`             // "request" or "response"
-	What string `json:"what"`           // "method", "scheme", "authority", "path", "query", "status", "field", "trailer", "content"
-	Name string `json:"name,omitempty"` // of a field or a trailer
-	Do   string `json:"do"`             // "set", "added", "removed"
-	From string `json:"from,omitempty"` // of content: its size in bytes
-	To   string `json:"to,omitempty"`   // likewise
+	In   string `json:"in"`               // "request" or "response"; or "kv", of sluice filter test alone
+	What string `json:"what"`             // "method", "scheme", "authority", "path", "query", "status", "field", "trailer", "content"; "key"
+	Name string `json:"name,omitempty"`   // of a field or a trailer; of a key, namespace/key
+	Do   string `json:"do"`               // "set", "added", "removed"
+	From string `json:"from,omitempty"`   // of content: its size in bytes
+	To   string `json:"to,omitempty"`     // likewise
+	TTL  int64  `json:"ttl_ms,omitempty"` // of a key: when it expires, counted from the request
+}
+
+// TrialFetch is a request that a module has sent to an upstream.
+type TrialFetch struct {
+	Upstream string `json:"upstream"`
+	Method   string `json:"method,omitempty"` // absent: it was not sent
+	URI      string `json:"uri,omitempty"`
+	Bytes    int64  `json:"bytes,omitempty"`  // of its content, as far as its length is told
+	Status   int    `json:"status,omitempty"` // of the response
+	Error    string `json:"error,omitempty"`  // what came in place of one
 }
 
 // TrialLine is a line that a guest has logged.
