@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
@@ -29,66 +28,8 @@ func (s *Server) compileFunction(ctx context.Context, binary []byte) (*wasm.Modu
 	return fn.Compile(ctx, s.wasm, binary)
 }
 
-// kind is filters or functions: what changes of them differ in.
-type kind struct {
-	*library
-	compile compile
-	ready   ready
-	deploy  func(file *config.File, name string) *config.Deploy // nil: the configuration does not have it
-}
-
-func (s *Server) ofFilters() *kind {
-	return &kind{s.filters, s.compileFilter, s.readyFilter, func(file *config.File, name string) *config.Deploy {
-		if c := file.Filter(name); c != nil {
-			return &c.Deploy
-		}
-		return nil
-	}}
-}
-
-func (s *Server) ofFunctions() *kind {
-	return &kind{s.functions, s.compileFunction, s.readyFunction, func(file *config.File, name string) *config.Deploy {
-		if c := file.Function(name); c != nil {
-			return &c.Deploy
-		}
-		return nil
-	}}
-}
-
 // nothing is pending where all is as it is to be.
 func nothing() pending { return pending{func() {}, func() {}} }
-
-// pushed is what has come of an upload.
-type pushed struct {
-	version registry.Version
-	created bool
-	live    int // number of the version that is; 0: no configuration has the module
-	change  *change
-}
-
-// putToUse makes an upload the current version of its name, and live as a change of
-// the configuration says, unless what runs has another ETag than tag. If any of that
-// fails all is as it was before.
-func (s *Server) putToUse(k *kind, name string, up *registry.Upload, tag, cause string, e edit) (p pushed, err error) {
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	if err := s.matches(k, name, tag); err != nil {
-		return p, err
-	}
-	if p.version, p.created, err = up.Accept(registry.API); err != nil {
-		return p, k.problem(name, err)
-	}
-	deployed := nothing()
-	p.change, err = s.changeNow(api.Change{}, cause, e)
-	if err == nil {
-		deployed, p.live, err = s.readyCurrent(k, name)
-	}
-	if err != nil {
-		return p, errors.Join(err, up.Undo())
-	}
-	deployed.deploy()
-	return p, nil
-}
 
 // readyCurrent is ready for the version that is current.
 func (s *Server) readyCurrent(k *kind, name string) (pending, int, error) {

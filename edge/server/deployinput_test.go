@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -182,5 +183,36 @@ func TestPinnedWhileDeployed(t *testing.T) {
 	}
 	if err := p.RemoveFilter("f", api.Change{}); err == nil {
 		t.Error("what a route is pinned to was removed")
+	}
+}
+
+// What the file deploys by its number is not removed, although the file has a module: the
+// file could not be served any more.
+func TestRemoveDeployed(t *testing.T) {
+	path, err := filepath.Abs("../../wasm-testdata/hello/hello.wasm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := port(t)
+	for _, says := range []string{`deploy: { "@1": 95%, "@2": 5% }`, `shadow: "@2"`} {
+		text := strings.Replace(underLoad, "f: { wasm: uploaded", "f: { wasm: "+path, 1)
+		p := startIn(t, t.TempDir(), text, "$AT", at, "$ORIGIN", "127.0.0.1:1")
+		if _, _, err := p.PushFilter(context.Background(), "f", bytes.NewReader(module(t, "deny")), api.Use{Store: true}); err != nil {
+			t.Fatal(err)
+		}
+		text = strings.Replace(text, "timeout: 10s", says, 1)
+		p.apply(text, "$AT", at, "$ORIGIN", "127.0.0.1:1")
+		was := deployed(t, p.Server)
+		for _, dry := range []bool{true, false} {
+			err := p.RemoveFilter("f", api.Change{DryRun: dry})
+			if problem, ok := errors.AsType[*api.Problem](err); !ok || problem.Status != http.StatusConflict {
+				t.Errorf("%s, dry %v: %v", says, dry, err)
+			}
+		}
+		if got := deployed(t, p.Server); got != was {
+			t.Errorf("%s became %s", was, got)
+		}
+		p.apply(text+"\n", "$AT", at, "$ORIGIN", "127.0.0.1:1")
+		p.Close()
 	}
 }

@@ -127,11 +127,7 @@ func (s *Server) matches(k *kind, name, tag string) error {
 	if tag == "" || tag == "*" {
 		return nil
 	}
-	look := s.FilterDeployment
-	if k.what == "function" {
-		look = s.FunctionDeployment
-	}
-	d, err := look(name)
+	d, err := k.look(name)
 	if err == nil && d.ETag() == tag {
 		return nil
 	}

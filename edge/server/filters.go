@@ -2,12 +2,9 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
-	"time"
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
 	"github.com/sluice-edge/sluice/edge/config"
@@ -117,94 +114,6 @@ func (s *Server) loadFilter(c *config.Filter, v registry.Version, shadow bool) (
 	return filters.Load(context.Background(), s.wasm, binary, cfg)
 }
 
-// PushFilter stores a module as a version of the named filter, once it has been
-// checked, makes it live alone, and puts it to use as use says; or only stores it.
-// created is false if the filter had that very module before.
-func (s *Server) PushFilter(ctx context.Context, name string, module io.Reader, use api.Use) (v api.ModuleVersion, created bool, err error) {
-	to := both(s.useFilter(name, use), s.undeploy("filter", name))
-	if use.Store {
-		to = unchanged
-	}
-	change, err := s.change(api.Change{DryRun: true}, "", to)
-	if err != nil {
-		return v, false, err
-	}
-	c := change.file.Filter(name)
-	if c == nil {
-		c = &config.Filter{Name: name} // of no route; checked with the defaults
-	}
-	var m *wasm.Module // kept until it is deployed, so that it is compiled once
-	var abi string
-	var took time.Duration
-	defer func() {
-		if m != nil {
-			m.Close()
-		}
-	}()
-	check := func(binary []byte) (string, error) {
-		start := time.Now()
-		var err error
-		m, abi, err = s.checkFilter(ctx, binary, c)
-		took = time.Since(start)
-		return abi, err
-	}
-	k := s.ofFilters()
-	if err := s.seen(k, name, use.IfMatch); err != nil {
-		return v, false, err // before the upload
-	}
-	up, err := s.filters.Receive(name, module, check)
-	if err != nil {
-		refused := s.filters.problem(name, err)
-		if p, ok := errors.AsType[*api.Problem](refused); ok && c.Config == nil {
-			if _, ran := errors.AsType[*wasm.Failure](err); ran {
-				p.Hint = "it has no configuration: --config TEXT, or ?config=, gives it one"
-			}
-		}
-		return v, false, refused
-	}
-	defer func() { err = errors.Join(err, up.Close()) }()
-	stored, live := registry.Version{ABI: abi}, 0
-	switch {
-	case use.DryRun:
-	case use.Store:
-		if stored, created, err = up.Store(registry.API); err != nil {
-			return v, false, s.filters.problem(name, err)
-		}
-	default:
-		p, err := s.putToUse(k, name, up, use.IfMatch, "filter "+name+" pushed", to)
-		if err != nil {
-			return v, false, err
-		}
-		stored, live, created, change = p.version, p.live, p.created, p.change
-	}
-	v = s.filters.describe(name, stored, live != 0 && stored.Number == live)
-	if m != nil {
-		v.CompileMS = milliseconds(took)
-		v.Imports = imports(m)
-		v.Digest, v.Bytes = "sha256:"+m.Info.Hex(), int64(m.Info.Size)
-	}
-	if use.Store {
-		if f, err := s.Filter(name); err == nil && !use.DryRun {
-			v.Live = serves(f.Deployment, v.Version) // it may do so already
-		}
-		return v, created, nil
-	}
-	if v.Routes = filterRoutes(change.file, name); len(v.Routes) == 0 {
-		v.Warnings = append(v.Warnings, fmt.Sprintf("no route uses the filter %q: push it with --on SITE/PATH, or name it under filters: in the file, and in a route", name))
-	}
-	return v, created, nil
-}
-
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-func imports(m *wasm.Module) []string {
-	var all []string
-	for _, i := range m.Info.Imports {
-		all = append(all, i.Module+"."+i.Name)
-	}
-	return all
-}
-
 // readyFilter returns what makes the configured deployment of a filter live, with v as
 // the current version. It does nothing if no configuration has the filter, and live is 0.
 // s.changing is held.
@@ -229,70 +138,6 @@ func (s *Server) readyFilter(name string, v registry.Version) (p pending, live i
 		return pending{func() { f.live.deploy(d) }, d.close}, w.live(v), nil
 	}
 	return nothing(), 0, nil
-}
-
-// RollBackFilter makes the version live that was so before the one that is, or only
-// says which that is.
-func (s *Server) RollBackFilter(name string, how api.Change) (api.ModuleVersion, error) {
-	back, live, err := s.rollBack(s.ofFilters(), name, how)
-	if err != nil {
-		return api.ModuleVersion{}, s.filters.problem(name, err)
-	}
-	d := s.filters.describe(name, back, live)
-	if !how.DryRun {
-		d.Routes = filterRoutes(s.snapshot.Load().file, name)
-	}
-	return d, nil
-}
-
-// RemoveFilter removes what was uploaded for a filter, and what the API has changed
-// for its sake. If the file has the filter, the module that it names is live again.
-func (s *Server) RemoveFilter(name string, how api.Change) error {
-	drop := s.dropFilter(name)
-	change, err := s.change(api.Change{DryRun: true}, "", drop)
-	if err != nil {
-		return err
-	}
-	if _, err := s.filters.Current(name); err != nil && !change.changed {
-		return s.filters.problem(name, err)
-	}
-	if c := change.file.Filter(name); c != nil && c.Wasm == "" {
-		return s.inUse(s.filters, overlay{Kind: "filter", Name: name})
-	}
-	if routes := filterPins(change.file, name); len(routes) > 0 {
-		return s.filters.pinned(name, routes)
-	}
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	if err := s.matches(s.ofFilters(), name, how.IfMatch); err != nil || how.DryRun {
-		return err
-	}
-	if _, err := s.changeNow(api.Change{}, "filter "+name+" removed", drop); err != nil {
-		return err
-	}
-	if err := s.filters.Remove(name); err != nil {
-		return s.filters.problem(name, err)
-	}
-	c := s.snapshot.Load().file.Filter(name)
-	if c == nil || c.Wasm == "" {
-		return nil
-	}
-	check := func(binary []byte) (string, error) {
-		m, abi, err := s.checkFilter(context.Background(), binary, c)
-		if err == nil {
-			m.Close()
-		}
-		return abi, err
-	}
-	v, err := s.filters.seed(name, c.Wasm, check)
-	if err != nil {
-		return fmt.Errorf("filter %q goes on as it is: %w", name, err)
-	}
-	p, _, err := s.readyFilter(name, v)
-	if err == nil {
-		p.deploy()
-	}
-	return err
 }
 
 // Filters returns all filters: those of the configuration and those that were

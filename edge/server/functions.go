@@ -2,12 +2,9 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
-	"time"
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
 	"github.com/sluice-edge/sluice/edge/config"
@@ -126,77 +123,6 @@ func (s *Server) loadFunction(c *config.Function, j *journal.Journal, v registry
 	return fn.Load(context.Background(), s.wasm, binary, cfg)
 }
 
-// PushFunction stores a module as a version of the named function, once it has been
-// checked, makes it live alone, and puts it to use as use says; or only stores it.
-// created is false if the function had that very module before.
-func (s *Server) PushFunction(ctx context.Context, name string, module io.Reader, use api.Use) (v api.ModuleVersion, created bool, err error) {
-	to := both(s.useFunction(name, use), s.undeploy("function", name))
-	if use.Store {
-		to = unchanged
-	}
-	change, err := s.change(api.Change{DryRun: true}, "", to)
-	if err != nil {
-		return v, false, err
-	}
-	c := change.file.Function(name)
-	if c == nil {
-		c = &config.Function{Name: name} // of no route; checked with the defaults
-	}
-	var m *wasm.Module // kept until it is deployed, so that it is compiled once
-	var took time.Duration
-	var abi string
-	defer func() {
-		if m != nil {
-			m.Close()
-		}
-	}()
-	check := func(binary []byte) (string, error) {
-		start := time.Now()
-		var err error
-		m, abi, err = s.checkFunction(ctx, binary, c)
-		took = time.Since(start)
-		return abi, err
-	}
-	k := s.ofFunctions()
-	if err := s.seen(k, name, use.IfMatch); err != nil {
-		return v, false, err // before the upload
-	}
-	up, err := s.functions.Receive(name, module, check)
-	if err != nil {
-		return v, false, s.functions.problem(name, err)
-	}
-	defer func() { err = errors.Join(err, up.Close()) }()
-	stored, live := registry.Version{ABI: abi}, 0
-	switch {
-	case use.DryRun:
-	case use.Store:
-		if stored, created, err = up.Store(registry.API); err != nil {
-			return v, false, s.functions.problem(name, err)
-		}
-	default:
-		p, err := s.putToUse(k, name, up, use.IfMatch, "function "+name+" pushed", to)
-		if err != nil {
-			return v, false, err
-		}
-		stored, live, created, change = p.version, p.live, p.created, p.change
-	}
-	v = s.functions.describe(name, stored, live != 0 && stored.Number == live)
-	if m != nil {
-		v.CompileMS, v.Imports = milliseconds(took), imports(m)
-		v.Digest, v.Bytes = "sha256:"+m.Info.Hex(), int64(m.Info.Size)
-	}
-	if use.Store {
-		if f, err := s.Function(name); err == nil && !use.DryRun {
-			v.Live = serves(f.Deployment, v.Version) // it may do so already
-		}
-		return v, created, nil
-	}
-	if v.Routes = functionRoutes(change.file, name); len(v.Routes) == 0 && c.Every == 0 {
-		v.Warnings = append(v.Warnings, fmt.Sprintf("no route uses the function %q: push it with --route SITE/PATH, or name it under functions: in the file, and in a route", name))
-	}
-	return v, created, nil
-}
-
 // readyFunction returns what makes the configured deployment of a function live, as
 // readyFilter does.
 func (s *Server) readyFunction(name string, v registry.Version) (p pending, live int, err error) {
@@ -220,71 +146,6 @@ func (s *Server) readyFunction(name string, v registry.Version) (p pending, live
 		return pending{func() { f.live.deploy(d) }, d.close}, w.live(v), nil
 	}
 	return nothing(), 0, nil
-}
-
-// RollBackFunction makes the version live that was so before the one that is, or only
-// says which that is.
-func (s *Server) RollBackFunction(name string, how api.Change) (api.ModuleVersion, error) {
-	back, live, err := s.rollBack(s.ofFunctions(), name, how)
-	if err != nil {
-		return api.ModuleVersion{}, s.functions.problem(name, err)
-	}
-	d := s.functions.describe(name, back, live)
-	if !how.DryRun {
-		d.Routes = functionRoutes(s.snapshot.Load().file, name)
-	}
-	return d, nil
-}
-
-// RemoveFunction removes what was uploaded for a function, and what the API has
-// changed for its sake. If the file has the function, the module that it names is
-// live again.
-func (s *Server) RemoveFunction(name string, how api.Change) error {
-	drop := dropFunction(name)
-	change, err := s.change(api.Change{DryRun: true}, "", drop)
-	if err != nil {
-		return err
-	}
-	if _, err := s.functions.Current(name); err != nil && !change.changed {
-		return s.functions.problem(name, err)
-	}
-	if c := change.file.Function(name); c != nil && c.Wasm == "" {
-		return s.inUse(s.functions, overlay{Kind: "function", Name: name})
-	}
-	if routes := functionPins(change.file, name); len(routes) > 0 {
-		return s.functions.pinned(name, routes)
-	}
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	if err := s.matches(s.ofFunctions(), name, how.IfMatch); err != nil || how.DryRun {
-		return err
-	}
-	if _, err := s.changeNow(api.Change{}, "function "+name+" removed", drop); err != nil {
-		return err
-	}
-	if err := s.functions.Remove(name); err != nil {
-		return s.functions.problem(name, err)
-	}
-	c := s.snapshot.Load().file.Function(name)
-	if c == nil || c.Wasm == "" {
-		return nil
-	}
-	check := func(binary []byte) (string, error) {
-		m, abi, err := s.checkFunction(context.Background(), binary, c)
-		if err == nil {
-			m.Close()
-		}
-		return abi, err
-	}
-	v, err := s.functions.seed(name, c.Wasm, check)
-	if err != nil {
-		return fmt.Errorf("function %q goes on as it is: %w", name, err)
-	}
-	p, _, err := s.readyFunction(name, v)
-	if err == nil {
-		p.deploy()
-	}
-	return err
 }
 
 // Functions returns all functions: those of the configuration and those that were

@@ -148,6 +148,12 @@ func (l *library) pinned(name string, routes []string) error {
 	return &api.Problem{Title: "in use", Status: http.StatusConflict, Detail: fmt.Sprintf("a version of the %s %q is pinned: %s", l.what, name, strings.Join(routes, ", ")), Hint: "take the @ and the number away there first"}
 }
 
+// deployed returns the error of a name of which the file deploys versions, or has one in
+// shadow: likewise.
+func (l *library) deployed(name string) error {
+	return &api.Problem{Title: "in use", Status: http.StatusConflict, Detail: fmt.Sprintf("the file deploys versions of the %s %q, or has one in shadow, by their numbers", l.what, name), Hint: "take deploy: and shadow: out of the file first"}
+}
+
 // problem returns err as what the client of the API is told.
 func (l *library) problem(name string, err error) error {
 	if refused, ok := errors.AsType[*registry.Refused](err); ok {
