@@ -1,51 +1,56 @@
 package admin
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"strconv"
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
 )
 
+// versioned is filters or functions, whose versions can be deployed.
+type versioned struct {
+	what       string
+	path       string
+	push       func(context.Context, string, io.Reader, api.Use) (api.ModuleVersion, bool, error)
+	versions   func(name string) ([]api.ModuleVersion, error)
+	deployment func(name string) (api.Deployment, error)
+	deploy     func(string, api.DeploymentChange, bool) (api.Deployment, error)
+	shadow     func(name string) (api.Shadow, error)
+}
+
 // deployments are the resources of the versions of filters and functions.
 func (a *API) deployments(mux *mux) {
-	mux.handle("POST /v1/filters/{name}/versions", func(w http.ResponseWriter, r *http.Request) {
-		a.push(w, r, "filter", a.proxy.PushFilter, api.Use{Store: true})
-	})
-	mux.handle("GET /v1/filters/{name}/versions", func(w http.ResponseWriter, r *http.Request) {
-		f, err := a.proxy.Filter(r.PathValue("name"))
-		a.answer(w, r, f.Versions, err)
-	})
-	mux.handle("GET /v1/filters/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
-		d, err := a.proxy.FilterDeployment(r.PathValue("name"))
-		a.deployed(w, r, d, err)
-	})
-	mux.handle("PUT /v1/filters/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
-		a.deploy(w, r, "filter", a.proxy.DeployFilter)
-	})
-	mux.handle("GET /v1/filters/{name}/shadow", func(w http.ResponseWriter, r *http.Request) {
-		s, err := a.proxy.FilterShadow(r.PathValue("name"))
-		a.answer(w, r, s, err)
-	})
-
-	mux.handle("POST /v1/functions/{name}/versions", func(w http.ResponseWriter, r *http.Request) {
-		a.push(w, r, "function", a.proxy.PushFunction, api.Use{Store: true})
-	})
-	mux.handle("GET /v1/functions/{name}/versions", func(w http.ResponseWriter, r *http.Request) {
-		f, err := a.proxy.Function(r.PathValue("name"))
-		a.answer(w, r, f.Versions, err)
-	})
-	mux.handle("GET /v1/functions/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
-		d, err := a.proxy.FunctionDeployment(r.PathValue("name"))
-		a.deployed(w, r, d, err)
-	})
-	mux.handle("PUT /v1/functions/{name}/deployment", func(w http.ResponseWriter, r *http.Request) {
-		a.deploy(w, r, "function", a.proxy.DeployFunction)
-	})
-	mux.handle("GET /v1/functions/{name}/shadow", func(w http.ResponseWriter, r *http.Request) {
-		s, err := a.proxy.FunctionShadow(r.PathValue("name"))
-		a.answer(w, r, s, err)
-	})
+	for _, v := range []versioned{
+		{"filter", "/v1/filters/{name}", a.proxy.PushFilter, func(name string) ([]api.ModuleVersion, error) {
+			f, err := a.proxy.Filter(name)
+			return f.Versions, err
+		}, a.proxy.FilterDeployment, a.proxy.DeployFilter, a.proxy.FilterShadow},
+		{"function", "/v1/functions/{name}", a.proxy.PushFunction, func(name string) ([]api.ModuleVersion, error) {
+			f, err := a.proxy.Function(name)
+			return f.Versions, err
+		}, a.proxy.FunctionDeployment, a.proxy.DeployFunction, a.proxy.FunctionShadow},
+	} {
+		mux.handle("POST "+v.path+"/versions", func(w http.ResponseWriter, r *http.Request) {
+			a.push(w, r, v.what, v.push, api.Use{Store: true})
+		})
+		mux.handle("GET "+v.path+"/versions", func(w http.ResponseWriter, r *http.Request) {
+			all, err := v.versions(r.PathValue("name"))
+			a.answer(w, r, all, err)
+		})
+		mux.handle("GET "+v.path+"/deployment", func(w http.ResponseWriter, r *http.Request) {
+			d, err := v.deployment(r.PathValue("name"))
+			a.deployed(w, r, d, err)
+		})
+		mux.handle("PUT "+v.path+"/deployment", func(w http.ResponseWriter, r *http.Request) {
+			a.deploy(w, r, v.what, v.deploy)
+		})
+		mux.handle("GET "+v.path+"/shadow", func(w http.ResponseWriter, r *http.Request) {
+			s, err := v.shadow(r.PathValue("name"))
+			a.answer(w, r, s, err)
+		})
+	}
 }
 
 // deploy changes which versions of a filter or function run.
