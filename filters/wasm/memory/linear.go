@@ -140,13 +140,15 @@ func (l *Linear) Use(im *Image) error {
 		return l.unusable()
 	case im.sys != l.sys:
 		return errors.New("the image is of another system of memories")
-	case im.Len() > int64(l.limit):
-		return fmt.Errorf("the image has %d bytes, more than the %d that the memory may have", im.Len(), l.limit)
 	}
 	if err := im.retain(); err != nil {
 		return err
 	}
 	old, n := l.image, len(im.content)
+	if n > l.limit {
+		im.release()
+		return fmt.Errorf("the image has %d bytes, more than the %d that the memory may have", n, l.limit)
+	}
 	err := l.place(im)
 	if err != nil {
 		im.release()

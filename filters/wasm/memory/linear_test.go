@@ -228,6 +228,29 @@ func TestWithoutImage(t *testing.T) {
 	})
 }
 
+// An image may be closed while memories are about to use it: they do, or find it closed.
+func TestUseWhileClosing(t *testing.T) {
+	each(t, func(t *testing.T, s *System) {
+		for range 100 {
+			im := newImage(t, s, pattern(PageSize))
+			l, err := s.NewLinear(1 << 20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				im.Close()
+			}()
+			if err := l.Use(im); err != nil && err.Error() != "the image is closed" {
+				t.Error(err)
+			}
+			<-done
+			l.Free()
+		}
+	})
+}
+
 // An image that is closed goes with the last memory that uses it.
 func TestImageGoes(t *testing.T) {
 	each(t, func(t *testing.T, s *System) {
