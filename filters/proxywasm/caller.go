@@ -132,7 +132,13 @@ func (r *root) fork(d time.Duration, _ bool) (o outing, ok bool) {
 	o.ctx, o.cancel = within(r.ctx, d)
 	var none edge.Exchange
 	none.Client = new(edge.Client)
-	o.x, o.run = none.Fork(o.ctx), r.jobs.Go
+	r.jobs.Add(1) // while it is not closed
+	o.x, o.run = none.Fork(o.ctx), func(f func()) {
+		go func() {
+			defer r.jobs.Done()
+			f()
+		}()
+	}
 	return o, true
 }
 

@@ -224,7 +224,7 @@ func TestFacts(t *testing.T) {
 	if r := try(t, f, o, "GET", "/p?q"); r.err != nil || o.uri != "/p?q" {
 		t.Fatalf("%v, URI %q", r.err, o.uri)
 	}
-	for name, want := range map[string]string{"x-source": "192.0.2.1:1234", "x-plugin": "test", "x-unknown": "01", "x-foreign": "01", "x-grpc": "01"} {
+	for name, want := range map[string]string{"x-source": "192.0.2.1:1234", "x-plugin": "test", "x-unknown": "01", "x-foreign": "00", "x-grpc": "01"} {
 		if got := o.fields.Get(name); got != want {
 			t.Errorf("%s is %q, not %q", name, got, want)
 		}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/wasm"
 )
@@ -16,14 +15,16 @@ import (
 type status uint32
 
 const (
-	statusOK        status = 0
-	notFound        status = 1
-	badArgument     status = 2
-	parseFailure    status = 4
-	invalidMemory   status = 6
-	isEmpty         status = 7
-	casMismatch     status = 8
-	internalFailure status = 10
+	statusOK             status = 0
+	notFound             status = 1
+	badArgument          status = 2
+	serializationFailure status = 3
+	parseFailure         status = 4
+	invalidMemory        status = 6
+	isEmpty              status = 7
+	casMismatch          status = 8
+	internalFailure      status = 10
+	unimplemented        status = 12
 )
 
 // args are the parameters of a host function. What is out of the guest's memory is bad,
@@ -82,7 +83,6 @@ func (a *args) give(i int, p []byte) status {
 	if !a.room(i, 2, 4) {
 		return invalidMemory
 	}
-	at, size := a.u32(i), a.u32(i+1) // the stack may be reused
 	ptr := uint32(0)
 	if len(p) > 0 {
 		var room []byte
@@ -92,8 +92,8 @@ func (a *args) give(i int, p []byte) status {
 		}
 		copy(room, p)
 	}
-	binary.LittleEndian.PutUint32(a.v.in.Read(at, 4), ptr)
-	binary.LittleEndian.PutUint32(a.v.in.Read(size, 4), uint32(len(p)))
+	binary.LittleEndian.PutUint32(a.v.in.Read(a.u32(i), 4), ptr)
+	binary.LittleEndian.PutUint32(a.v.in.Read(a.u32(i+1), 4), uint32(len(p)))
 	return statusOK
 }
 
@@ -225,111 +225,8 @@ func (a *args) logLevel() status {
 	return a.put(0, uint32(len(levels)-1))
 }
 
-// resume lets a message go on that the guest has paused. The root context has none,
-// which is no error in Envoy, and ends guests of the Rust SDK if it is one.
-func (a *args) resume(d uint32) status {
-	if d > uint32(ofResponse) {
-		return badArgument
-	}
-	s := a.v.serving()
-	if s == nil {
-		return statusOK
-	}
-	s.resumed[d] = true
-	s.signal()
-	return statusOK
-}
-
-func (a *args) closeStream() status {
-	if a.u32(0) > uint32(ofResponse) {
-		return badArgument
-	}
-	s := a.v.serving()
-	if s == nil {
-		return statusOK
-	}
-	s.closed = true
-	s.signal()
-	return statusOK
-}
-
-func (a *args) localResponse() status {
-	code, body := a.u32(0), a.bytes(3)
-	list, ok := parsePairs(a.bytes(5))
-	s := a.v.serving()
-	switch {
-	case a.bad:
-		return invalidMemory
-	case !ok:
-		return parseFailure
-	case s == nil || code < 200 || code > 999 || int64(len(body)) > a.v.f.cfg.Body:
-		return badArgument
-	case s.local != nil || s.replied: // the first one counts
-		return statusOK
-	case s.settled[ofResponse]: // the head of one is on its way, and it is broken off
-		s.closed = true
-		return statusOK
-	}
-	l := &s.ours
-	l.status, l.body, l.fields = int(code), append(l.body[:0], body...), l.fields[:0]
-	for list.n > 0 {
-		name, value := list.next()
-		if strings.HasPrefix(name, ":") {
-			continue
-		}
-		if st := s.charge(name, value); st != statusOK {
-			return st
-		}
-		if !framing(name) {
-			l.fields = append(l.fields, edge.Field{Name: s.keep(name), Value: s.keep(value)})
-		}
-	}
-	s.local = l
-	s.signal()
-	return statusOK
-}
-
-// getStatus is about the call that the guest is being told of.
-func (a *args) getStatus() status {
-	if !a.room(0, 3, 4) {
-		return invalidMemory
-	}
-	code, text := uint32(0), ""
-	if e := a.v.heard; e != nil {
-		code, text = uint32(e.status.Code), e.status.Message
-	} else if r := a.v.answered; r != nil {
-		code = uint32(r.status)
-		if r.err != nil {
-			text = "the upstream has not answered"
-		}
-	}
-	if st := a.giveScratch(1, append(a.v.scratch[:0], text...)); st != statusOK {
-		return st
-	}
-	return a.put(0, code)
-}
-
-func (a *args) setContext() status {
-	s, ok := a.v.find(a.u32(0))
-	if !ok {
-		return badArgument
-	}
-	a.v.serve(s)
-	return statusOK
-}
-
 // brief returns a copy of what of a guest's text is logged.
 func brief(name string) string { return strings.Clone(name[:min(len(name), 80)]) }
-
-// foreign is for functions that a host has besides: there are none.
-func (a *args) foreign() status {
-	name := a.view(0)
-	if a.bytes(2); a.bad || !a.room(4, 2, 4) {
-		return invalidMemory
-	}
-	a.v.f.log.Log(slog.LevelWarn, "filter calls a foreign function, of which there are none", "function", brief(name))
-	return notFound
-}
 
 func (a *args) setShared() status {
 	key, value := a.view(0), a.bytes(2)
@@ -348,12 +245,10 @@ func (a *args) getShared() status {
 	if !ok {
 		return notFound
 	}
-	at := a.u32(4)
 	if st := a.give(2, value); st != statusOK {
 		return st
 	}
-	binary.LittleEndian.PutUint32(a.v.in.Read(at, 4), cas)
-	return statusOK
+	return a.put(4, cas)
 }
 
 func (a *args) registerQueue() status {

@@ -1,7 +1,6 @@
 package proxywasm
 
 import (
-	"io"
 	"strings"
 	"sync"
 
@@ -96,29 +95,6 @@ func (s *stream) keep(view string) string {
 	}
 	return strings.Clone(view)
 }
-
-// local is a response of the guest's own. It is its content, too.
-type local struct {
-	status int
-	body   []byte
-	fields []edge.Field
-	read   int // bytes of body
-}
-
-// Read implements [edge.Body].
-func (l *local) Read(p []byte) (n int, err error) {
-	n = copy(p, l.body[l.read:])
-	if l.read += n; l.read == len(l.body) {
-		err = io.EOF
-	}
-	return n, err
-}
-
-// Bytes returns all of the content: see [edge.Bytes].
-func (l *local) Bytes() []byte { return l.body }
-
-// Close implements [edge.Body].
-func (l *local) Close() error { return nil }
 
 // original is a message's head before the guest changed it.
 type original struct {

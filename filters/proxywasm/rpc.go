@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluice-edge/sluice/edge"
@@ -20,8 +21,8 @@ type rpc struct {
 	stream   bool          // the guest sends and receives any number of messages
 	told     chan struct{} // the guest has been told of what was last heard
 
-	shut bool // the guest sends nothing more; guarded by vm.mu
-	over bool // it is to be told nothing more; likewise
+	shut atomic.Bool // the guest sends nothing more
+	over atomic.Bool // it is to be told nothing more
 }
 
 // news is something that becomes of a call of gRPC.
@@ -224,11 +225,12 @@ func (e *news) tell(v *vm, s *stream) error {
 		default:
 		}
 	}()
-	if r.over || r.unsung {
-		return nil
-	}
+	told := r.over.Load() || r.unsung
 	if e.last {
 		r.forget()
+	}
+	if told {
+		return nil
 	}
 	v.heard = e
 	defer func() { v.heard = nil }()
@@ -252,7 +254,7 @@ func (e *news) tell(v *vm, s *stream) error {
 
 // forget says that the guest is to be told nothing more. v.mu is held.
 func (r *rpc) forget() {
-	r.over = true
+	r.over.Store(true)
 	isIt := func(other *rpc) bool { return other == r }
 	switch c := r.from.(type) {
 	case *stream:
@@ -300,7 +302,7 @@ func (a *args) grpcSend() status {
 	switch {
 	case r == nil:
 		return notFound
-	case !r.stream || r.shut || int64(len(message)) > a.v.f.cfg.Body:
+	case !r.stream || r.shut.Load() || int64(len(message)) > a.v.f.cfg.Body:
 		return badArgument
 	}
 	if !r.call.Send(message) {
@@ -308,7 +310,7 @@ func (a *args) grpcSend() status {
 		return statusOK // it is told that the call has ended
 	}
 	if a.u32(3) != 0 {
-		r.shut = true
+		r.shut.Store(true)
 		r.call.CloseSend()
 	}
 	return statusOK
@@ -334,7 +336,7 @@ func (a *args) grpcClose() status {
 	case !r.stream:
 		return a.grpcCancel()
 	}
-	r.shut = true
+	r.shut.Store(true)
 	r.call.CloseSend()
 	return statusOK
 }

@@ -146,7 +146,8 @@ func (s *Shared) find(id uint32) *queue {
 }
 
 // enqueue appends a message, and tells who has registered the queue. It keeps nothing of
-// what it is given.
+// what it is given. Where there is no room it is as if there was no queue: that all SDKs
+// pass on to who has a message, while that of Rust ends the guest at any other failure.
 func (s *Shared) enqueue(id uint32, message []byte) status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,7 +156,7 @@ func (s *Shared) enqueue(id uint32, message []byte) status {
 	case q == nil:
 		return notFound
 	case len(message) > s.cfg.Value || q.of.bytes+len(message) > s.cfg.Bytes || len(q.messages) >= s.cfg.Queued:
-		return internalFailure
+		return notFound
 	}
 	q.of.bytes += len(message)
 	q.messages = append(q.messages, append([]byte(nil), message...))

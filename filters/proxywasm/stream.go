@@ -263,36 +263,6 @@ func (s *stream) signal() {
 	}
 }
 
-// answer makes the guest's own response the exchange's, if there is one.
-func (s *stream) answer() bool {
-	v := s.v
-	if v == nil {
-		return false
-	}
-	v.mu.Lock()
-	l := s.local
-	if l != nil {
-		s.local, s.replied = nil, true
-	}
-	v.mu.Unlock()
-	if l == nil {
-		return false
-	}
-	var body edge.Body
-	length := int64(len(l.body))
-	switch {
-	case l.status == 204 || l.status == 304:
-		length = 0 // RFC 9110, sections 15.3.5 and 15.4.5
-	case length > 0 && s.x.Request.Method != "HEAD":
-		body = l
-	}
-	s.x.Respond(l.status, body, length)
-	for _, p := range l.fields {
-		s.x.Response.Fields.Add(p.Name, p.Value)
-	}
-	return true
-}
-
 func (s *stream) isBroken() bool {
 	s.v.mu.Lock()
 	defer s.v.mu.Unlock()
@@ -366,12 +336,15 @@ func (s *stream) end() {
 	if v == nil {
 		return
 	}
-	if s.cancel != nil {
-		s.cancel()
+	v.mu.Lock()
+	s.ending = true // it makes no further requests
+	cancel := s.cancel
+	v.mu.Unlock()
+	if cancel != nil {
+		cancel()
 		s.requests.Wait()
 	}
 	v.mu.Lock()
-	s.ending = true
 	for _, c := range [...]callback{onDone, onLog, onDelete} {
 		if v.broken != nil {
 			break

@@ -242,7 +242,9 @@ func (v *vm) serving() *stream {
 // allocate returns n bytes of the guest's memory, of which it takes care.
 func (v *vm) allocate(n int) (ptr uint32, p []byte, ok bool) {
 	v.inner[0] = uint64(n)
+	outer := v.args // which host functions that are called meanwhile have, too
 	v.in.Reenter(v.f.exports.memory, v.inner[:])
+	v.args = outer
 	ptr = uint32(v.inner[0])
 	if ptr == 0 || uint64(ptr)+uint64(n) > uint64(v.in.Bytes()) {
 		return 0, nil, false
