@@ -49,6 +49,7 @@ type Proxy struct {
 	Data     *proxywasm.Shared                      // data and queues that filters share
 	Meters   *hostmod.Meters                        // takes its metrics
 	Quiet    bool                                   // they call upstreams by safe methods only, for they are to have no effect
+	Linger   func(wait func())                      // runs wait beside, which returns when what goes on after Close has ended; nil: Close waits for it
 }
 
 // Filter is an [edge.Filter] that a module implements.
@@ -153,7 +154,7 @@ func newProxyWasm(m *wasm.Module, c *Config) (guest, error) {
 		Name: c.Name, Version: c.Version, Config: c.Config, Shared: c.Shared,
 		Memory: c.Memory, InFlight: c.InFlight, Timeout: c.Timeout, Start: c.Start,
 		Body: c.Body, Fields: c.Fields, OnError: c.OnError, Host: c.Host,
-		Root: c.Proxy.Root, Upstream: c.Proxy.Upstream, Fetch: c.Proxy.Fetch, Data: c.Proxy.Data, Meters: c.Proxy.Meters, Quiet: c.Proxy.Quiet,
+		Root: c.Proxy.Root, Upstream: c.Proxy.Upstream, Fetch: c.Proxy.Fetch, Data: c.Proxy.Data, Meters: c.Proxy.Meters, Quiet: c.Proxy.Quiet, Linger: c.Proxy.Linger,
 		LogBytes: c.LogBytes, LogLines: c.LogLines, Log: c.Log, Journal: c.Journal,
 	})
 }

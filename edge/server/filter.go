@@ -63,6 +63,7 @@ func (s *Server) filterConfig(c *config.Filter, number int) filters.Config {
 			Fetch:    c.Allow.Fetch,
 			Data:     s.guests.data,
 			Meters:   s.guests.meters.Of(ofFilter, c.Name),
+			Linger:   s.guests.linger,
 		}}
 	if c.OnError == config.Skip {
 		cfg.OnError = wasm.Skip

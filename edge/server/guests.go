@@ -30,6 +30,30 @@ type guests struct {
 	mu     sync.Mutex // guards the following fields
 	keys   *kv.Store  // nil until somebody wants it
 	closed bool
+	left   bool // nothing lingers any more
+
+	lingering sync.WaitGroup
+}
+
+// linger runs beside what waits for a guest that goes on for a while when it is closed.
+func (g *guests) linger(wait func()) {
+	g.mu.Lock()
+	left := g.left
+	if !left {
+		g.lingering.Go(wait)
+	}
+	g.mu.Unlock()
+	if left {
+		wait()
+	}
+}
+
+// leave waits until nothing lingers.
+func (g *guests) leave() {
+	g.mu.Lock()
+	g.left = true
+	g.mu.Unlock()
+	g.lingering.Wait()
 }
 
 // Keys returns the key-value store, which is opened when it is first wanted.

@@ -184,6 +184,7 @@ func (s *Server) Close() error {
 	for _, f := range s.shared.functions {
 		f.live.deploy(nil)
 	}
+	s.guests.leave()
 	if s.store != nil {
 		s.store.Close()
 	}

@@ -55,6 +55,16 @@ func (a *args) getStatus() status {
 	return a.put(0, code)
 }
 
+// done says that a root context has ended that was still in use. Others are not waited
+// for, as in Envoy.
+func (a *args) done() status {
+	if r := &a.v.f.root; a.v.serving() == nil && r.leaving.Load() {
+		r.left.Store(true)
+		return statusOK
+	}
+	return notFound
+}
+
 func (a *args) setContext() status {
 	s, ok := a.v.find(a.u32(0))
 	if !ok {

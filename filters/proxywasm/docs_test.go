@@ -38,4 +38,9 @@ func TestDocs(t *testing.T) {
 			t.Errorf("%s is not documented", f.Name)
 		}
 	}
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(foreignFunctions)), slices.Collect(maps.Keys(foreignElsewhere))) {
+		if !strings.Contains(section, "`"+name+"`") {
+			t.Errorf("the foreign function %s is not documented", name)
+		}
+	}
 }

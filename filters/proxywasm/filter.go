@@ -45,6 +45,7 @@ type Config struct {
 	Tick     time.Duration // shortest period of ticks, which shorter ones become; default 100 ms
 	Calls    int           // requests of its own at once, of an exchange, and of the root context; default 16
 	CallTime time.Duration // longest time of one; default 30 s
+	Done     time.Duration // how long the root context may go on when the filter is closed, if proxy_on_done asks for it; default 5 s
 	OnError  wasm.Policy   // default wasm.Deny
 	Shared   bool          // all contexts live in one instance
 
@@ -53,6 +54,7 @@ type Config struct {
 	Data     *Shared                                // shared data and queues; default: its own
 	Meters   *hostmod.Meters                        // takes its metrics; default: nobody sees them
 	Quiet    bool                                   // it calls upstreams by safe methods only, for it is to have no effect
+	Linger   func(wait func())                      // runs wait beside, which returns when a root context that goes on has ended; nil: Close waits for it
 	Host     *hostmod.Guest                         // what it has of the module "sluice"; nil: what all have
 
 	LogBytes int              // what it may log in an exchange; default 4 KiB
@@ -73,7 +75,7 @@ func (c *Config) setDefaults() {
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
-	}{{&c.Pause, 30 * time.Second}, {&c.Tick, 100 * time.Millisecond}, {&c.CallTime, 30 * time.Second}} {
+	}{{&c.Pause, 30 * time.Second}, {&c.Tick, 100 * time.Millisecond}, {&c.CallTime, 30 * time.Second}, {&c.Done, 5 * time.Second}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -177,8 +179,8 @@ func Load(ctx context.Context, e *wasm.Engine, binary []byte, cfg Config) (*Filt
 // Journal returns what takes what the guest logs.
 func (f *Filter) Journal() *journal.Journal { return f.cfg.Journal }
 
-// Close refuses further exchanges, and ends the root context. What the filter holds is
-// released when the last exchange has left it.
+// Close refuses further exchanges, and ends the root context, which may go on for a while:
+// see Config.Linger. What the filter holds is released when the last exchange has left it.
 func (f *Filter) Close() {
 	f.root.close()
 	f.mu.Lock()

@@ -164,7 +164,7 @@ var host = &wasm.Host{Name: hostName, Funcs: slices.Concat(
 		fn("proxy_get_metric", 2, (*args).getMetric),
 
 		fn("proxy_set_effective_context", 1, (*args).setContext),
-		fn("proxy_done", 0, func(*args) status { return statusOK }),
+		fn("proxy_done", 0, (*args).done),
 		fn("proxy_call_foreign_function", 6, (*args).foreign),
 	}, emscripten)}
 

@@ -17,8 +17,8 @@ func TestDefaults(t *testing.T) {
 	var c Config
 	c.Name = "name"
 	c.setDefaults()
-	got := fmt.Sprintln(c.Body, c.Fields, c.Pause, c.Tick, c.Calls, c.CallTime, c.LogBytes, c.LogLines, c.VM, c.Data.cfg)
-	if want := "1048576 65536 30s 100ms 16 30s 4096 100 name {16777216 10000 1048576 100 1000}\n"; got != want {
+	got := fmt.Sprintln(c.Body, c.Fields, c.Pause, c.Tick, c.Calls, c.CallTime, c.Done, c.LogBytes, c.LogLines, c.VM, c.Data.cfg)
+	if want := "1048576 65536 30s 100ms 16 30s 5s 4096 100 name {16777216 10000 1048576 100 1000}\n"; got != want {
 		t.Errorf("%s, not %s", got, want)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,10 +17,16 @@ type root struct {
 	end  context.CancelFunc
 	jobs sync.WaitGroup
 
+	told    chan struct{} // closed once the guest knows that the filter is closed
+	lingers bool          // it is to go on for a while then; valid once told
+	leaving atomic.Bool   // proxy_on_done is being called, or was
+	left    atomic.Bool   // the guest has called proxy_done since
+
 	mu      sync.Mutex // guards the following fields
 	began   bool       // New is done
 	running bool
-	closed  bool
+	closing bool          // close was called
+	closed  bool          // nothing begins any more
 	period  time.Duration // of ticks; 0: none
 	changed bool          // the period has
 	ready   []uint32      // queues that have messages
@@ -32,7 +39,7 @@ type root struct {
 
 func (r *root) init(f *Filter) {
 	r.f = f
-	r.stop, r.wake = make(chan struct{}), make(chan struct{}, 1)
+	r.stop, r.wake, r.told = make(chan struct{}), make(chan struct{}, 1), make(chan struct{})
 	r.ctx, r.end = context.WithCancel(context.Background())
 }
 
@@ -84,16 +91,28 @@ func (r *root) queued(id uint32) {
 	r.run()
 }
 
-// serve does what there is to do until the filter is closed.
+// serve does what there is to do until the filter is closed, and the guest has ended.
 func (r *root) serve() {
+	defer r.shut()
+	defer r.leave()
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
 	defer timer.Stop()
+	stop, late := r.stop, (<-chan time.Time)(nil)
 	for {
 		tick := false
 		select {
-		case <-r.stop:
-			r.leave()
+		case <-stop:
+			if r.goodbye() {
+				return
+			}
+			limit := time.NewTimer(r.f.cfg.Done)
+			defer limit.Stop()
+			stop, late = nil, limit.C
+			continue
+		case <-late:
+			r.f.log.Log(slog.LevelWarn, "root context of a filter has not ended in time", "limit", r.f.cfg.Done)
+			r.delete()
 			return
 		case <-r.wake:
 		case <-timer.C:
@@ -116,6 +135,10 @@ func (r *root) serve() {
 		}
 		if err := r.work(tick, ready, done); err != nil && !isClosed(err) {
 			r.f.failed(err, "context", "root")
+		}
+		if stop == nil && (r.left.Load() || r.v == nil) {
+			r.delete()
+			return
 		}
 	}
 }
@@ -216,17 +239,83 @@ func (r *root) leave() {
 	}
 }
 
-// close ends the root context, and waits until it has ended.
-func (r *root) close() {
-	r.mu.Lock()
-	closed := r.closed
-	r.closed = true
-	r.mu.Unlock()
-	if closed {
+// goodbye tells the guest that the filter is closed, and reports whether it has ended.
+func (r *root) goodbye() (over bool) {
+	defer close(r.told)
+	f := r.f
+	if r.v == nil {
+		v, err := r.join()
+		if err != nil {
+			return true
+		}
+		r.v = v
+	}
+	r.leaving.Store(true)
+	r.v.mu.Lock()
+	done, err := r.v.enter(nil, onDone, rootID)
+	r.v.mu.Unlock()
+	if err != nil {
+		if !isClosed(err) {
+			f.failed(err, "context", "root")
+		}
+		return true
+	}
+	if f.exports.has[onDone] && uint32(done) == 0 && !r.left.Load() && !f.cfg.Quiet {
+		r.lingers = true
+		return false
+	}
+	r.delete()
+	return true
+}
+
+// delete tells the guest that the root context is no more.
+func (r *root) delete() {
+	if r.v == nil {
 		return
 	}
-	close(r.stop)
+	r.v.mu.Lock()
+	_, err := r.v.enter(nil, onDelete, rootID)
+	r.v.mu.Unlock()
+	if err != nil && !isClosed(err) {
+		r.f.failed(err, "context", "root")
+	}
+}
+
+// shut has nothing begin any more, and ends what has begun.
+func (r *root) shut() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
 	r.end()
-	r.f.cfg.Data.forget(r)
-	r.jobs.Wait()
+}
+
+// close ends the root context, and waits until it has ended: see Config.Linger.
+func (r *root) close() {
+	has := &r.f.exports.has
+	r.mu.Lock()
+	if r.closing {
+		r.mu.Unlock()
+		return
+	}
+	r.closing = true
+	if (has[onDone] || has[onDelete]) && !r.running {
+		r.run()
+	}
+	running := r.running
+	r.mu.Unlock()
+	close(r.stop)
+	if running {
+		<-r.told
+	} else {
+		r.shut()
+	}
+	finish := func() {
+		r.jobs.Wait()
+		r.f.cfg.Data.forget(r)
+	}
+	if r.lingers && r.f.cfg.Linger != nil {
+		r.f.cfg.Linger(finish)
+		return
+	}
+	finish()
 }

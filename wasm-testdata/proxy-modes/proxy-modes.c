@@ -16,6 +16,7 @@ IMPORT(proxy_http_call)(const char *up, u32 un, const char *h, u32 hn, const cha
 IMPORT(proxy_send_local_response)(u32 code, const char *d, u32 dn, const char *b, u32 bn, const char *h, u32 hn, int grpc);
 IMPORT(proxy_register_shared_queue)(const char *name, u32 n, u32 *id);
 IMPORT(proxy_enqueue_shared_queue)(u32 id, const char *p, u32 n);
+IMPORT(proxy_done)(void);
 __attribute__((import_module("wasi_snapshot_preview1"), import_name("random_get"))) u32 random_get(void *p, u32 n);
 
 #define S(s) s, sizeof s - 1
@@ -43,7 +44,8 @@ char *EXPORT(proxy_on_memory_allocate)(u32 n) {
 }
 
 void EXPORT(proxy_abi_version_0_2_0)(void) {}
-void EXPORT(proxy_on_context_create)(u32 id, u32 parent) { (void)id; if (parent) trap('x'); }
+static u32 the_root;
+void EXPORT(proxy_on_context_create)(u32 id, u32 parent) { if (parent) trap('x'); else the_root = id; }
 u32 EXPORT(proxy_on_vm_start)(u32 root, u32 n) { (void)root, (void)n; return 1; }
 
 static const char head[] = "\2\0\0\0" "\7\0\0\0\3\0\0\0" "\5\0\0\0\1\0\0\0" ":method\0GET\0:path\0/\0";
@@ -68,6 +70,7 @@ u32 EXPORT(proxy_on_configure)(u32 root, u32 n) {
 void EXPORT(proxy_on_tick)(u32 root) {
 	(void)root;
 	proxy_set_tick_period_milliseconds(0);
+	if (mode == 'd' && proxy_done() == 0) proxy_log(2, S("ended"));
 	trap('K');
 	if (mode == 'O' && ask()) proxy_log(2, S("refused"));
 }
@@ -136,6 +139,13 @@ u32 EXPORT(proxy_on_response_trailers)(u32 id, u32 n) {
 	return 0;
 }
 
-u32 EXPORT(proxy_on_done)(u32 id) { (void)id; trap('D'); return 1; }
+u32 EXPORT(proxy_on_done)(u32 id) {
+	trap('D');
+	if (id != the_root) return 1;
+	if (mode == 'd') { proxy_log(2, S("asked to end")); proxy_set_tick_period_milliseconds(1); return 0; }
+	if (mode == 'N') return 0; // for ever
+	if (mode == 'f') { proxy_log(2, proxy_done() ? "none" : "done", 4); return 0; }
+	return 1;
+}
 void EXPORT(proxy_on_log)(u32 id) { (void)id; trap('L'); }
-void EXPORT(proxy_on_delete)(u32 id) { (void)id; trap('E'); }
+void EXPORT(proxy_on_delete)(u32 id) { if (id == the_root) proxy_log(2, S("gone")); trap('E'); }
