@@ -223,11 +223,16 @@ func TestBombsByDefault(t *testing.T) {
 	}
 }
 
-// BenchmarkBombs compiles the largest function of each shape that may be compiled.
+// BenchmarkBombs compiles the largest function of each shape that may be compiled, and
+// says what a unit of estimated work takes.
 func BenchmarkBombs(b *testing.B) {
 	for _, name := range slices.Sorted(maps.Keys(shapes)) {
-		allowed, _ := below(b, shapes[name], rewrite.Options{})
 		b.Run(name, func(b *testing.B) {
+			allowed, _ := below(b, shapes[name], rewrite.Options{})
+			info, err := rewrite.Inspect(allowed, rewrite.Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
 			e := NewEngine(Config{Time: time.Hour})
 			defer e.Close()
 			b.ReportAllocs()
@@ -238,6 +243,7 @@ func BenchmarkBombs(b *testing.B) {
 				}
 				m.Close()
 			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(int64(b.N)*info.Work), "ns/unit")
 		})
 	}
 }

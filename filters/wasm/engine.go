@@ -185,7 +185,7 @@ func (e *Engine) Inspect(binary []byte) (*Info, error) {
 	if err := e.checkSize(binary); err != nil {
 		return nil, err
 	}
-	m, err := rewrite.Rewrite(binary, e.cfg.bounds())
+	m, err := rewrite.Inspect(binary, e.cfg.bounds())
 	if err != nil {
 		return nil, refused(err)
 	}

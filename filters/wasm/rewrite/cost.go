@@ -9,11 +9,11 @@ package rewrite
 const (
 	funcCost   = 16 // a function
 	callCost   = 2  // a call, besides
-	trapCost   = 5  // a division, or a conversion to an integer that may trap, besides
+	trapCost   = 10 // a division, or a conversion to an integer that may trap, besides
 	blockCost  = 4  // a basic block
 	targetCost = 8  // a label of a br_table, which becomes a basic block
 	walkShift  = 6  // 64 steps up the tree of dominators are a unit
-	phiShift   = 1  // 2 parameters of a basic block are
+	loopWalk   = 4  // how many more walks there are from the beginning of a loop
 )
 
 // shape is what the cost of the function that is scanned depends on.
@@ -33,6 +33,14 @@ func (s *shape) begin(level int) {
 	s.level = level
 	s.blocks++
 	s.walk += int64(level)
+}
+
+// loop begins a loop.
+func (s *shape) loop() {
+	s.joins++
+	if s.resume(s.level); s.level != dead {
+		s.walk += loopWalk * int64(s.level)
+	}
 }
 
 // resume begins a basic block below one that is so deep.
@@ -70,7 +78,7 @@ func (s *shape) plain(op int) {
 // cost returns what a function of so many variables costs.
 func (s *shape) cost(locals int64) int64 {
 	return funcCost + s.instructions + callCost*s.calls + blockCost*s.blocks + targetCost*s.targets + s.values +
-		s.walk>>walkShift + locals + (s.joins*(locals+2))>>phiShift // 2 of the meter
+		s.walk>>walkShift + locals + s.joins*(locals+2) // 2 of the meter
 }
 
 // reaches notes that a label is reached from the present block. Where ways meet,

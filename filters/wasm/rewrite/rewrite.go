@@ -147,32 +147,15 @@ const MaxGrowth = 20
 // Rewrite returns a module that is equal to binary but for what the package adds.
 // An error says why the module is not valid, or is not supported.
 func Rewrite(binary []byte, o Options) (*Module, error) {
-	if err := o.setDefaults(); err != nil {
-		return nil, err
-	}
-	m, err := read(binary, o)
+	m, out, err := inspect(binary, &o)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.boundTables(o.Tables); err != nil {
-		return nil, err
-	}
-	m.tracked = !slices.ContainsFunc(m.imports, func(i Import) bool { return strings.HasPrefix(i.Module, "wasi") })
 	if m.callGraph() > o.Stack {
 		// A chain of calls takes that much without a cycle.
 		for i := range m.funcs {
 			m.funcs[i].counted = true
 		}
-	}
-	out := &Module{
-		Imports:      m.imports,
-		Exports:      m.exported(),
-		Memory:       m.memory,
-		Globals:      m.restorable(),
-		Tracked:      m.tracked,
-		Start:        m.start >= 0,
-		Unrestorable: m.unrestorable(),
-		Work:         m.work,
 	}
 	var stripped bool
 	out.Data, stripped = m.strip()
@@ -182,6 +165,36 @@ func Rewrite(binary []byte, o Options) (*Module, error) {
 		return nil, exceeded("module becomes larger than %d times what it is", MaxGrowth)
 	}
 	return out, nil
+}
+
+// Inspect returns what Rewrite would, but for Binary, Data and Types.
+func Inspect(binary []byte, o Options) (*Module, error) {
+	_, out, err := inspect(binary, &o)
+	return out, err
+}
+
+func inspect(binary []byte, o *Options) (*module, *Module, error) {
+	if err := o.setDefaults(); err != nil {
+		return nil, nil, err
+	}
+	m, err := read(binary, *o)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := m.boundTables(o.Tables); err != nil {
+		return nil, nil, err
+	}
+	m.tracked = !slices.ContainsFunc(m.imports, func(i Import) bool { return strings.HasPrefix(i.Module, "wasi") })
+	return m, &Module{
+		Imports:      m.imports,
+		Exports:      m.exported(),
+		Memory:       m.memory,
+		Globals:      m.restorable(),
+		Tracked:      m.tracked,
+		Start:        m.start >= 0,
+		Unrestorable: m.unrestorable(),
+		Work:         m.work,
+	}, nil
 }
 
 // unrestorable says what of an instance cannot be put back.

@@ -198,8 +198,7 @@ func (m *module) open(r *reader, i *instruction) {
 		l.loop = len(m.loops)
 		m.loops = append(m.loops, false)
 		l.arity = 0
-		m.shape.joins++
-		m.shape.resume(m.shape.level)
+		m.shape.loop()
 		m.shape.check()
 		if i.b == byType {
 			l.arity = len(m.types[i.a].params)

@@ -3,7 +3,9 @@ package rewrite
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -55,4 +57,22 @@ func TestShell(t *testing.T) {
 
 func signature(f api.FunctionDefinition) string {
 	return string(f.ParamTypes()) + " " + string(f.ResultTypes())
+}
+
+// TestInspect: what is said of a module without rewriting it is what rewriting it says.
+func TestInspect(t *testing.T) {
+	for _, name := range guests.Names(t) {
+		want, err := Rewrite(guests.Read(t, name), Options{})
+		got, err2 := Inspect(guests.Read(t, name), Options{})
+		if err != nil || err2 != nil {
+			if fmt.Sprint(err) != fmt.Sprint(err2) {
+				t.Errorf("%s: %v, want %v", name, err2, err)
+			}
+			continue
+		}
+		want.Binary, want.Data, want.Types = nil, nil, 0
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, want %+v", name, got, want)
+		}
+	}
 }
