@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sluice-edge/sluice/edge"
@@ -15,6 +16,7 @@ import (
 // what the upstream has answered, and what came of it.
 type shadowed struct {
 	shadow *Shadow
+	begun  time.Time
 	script string
 	number int            // version that serves
 	fork   *edge.Exchange // its own request's head is what a version in shadow gets
@@ -69,6 +71,10 @@ func (c *shadowed) served(x *edge.Exchange, err error) error {
 func (c *shadowed) End(x *edge.Exchange) {
 	s := c.shadow
 	c.next = nil
+	if !s.leave(c) {
+		c.fork.End()
+		return
+	}
 	run := runOf(&x.Record, s.cfg.Name, c.number)
 	why := ""
 	switch {
@@ -143,7 +149,9 @@ type content struct {
 	body  edge.Body
 	some  bool
 	ended bool
-	over  bool // there is more
+
+	mu    sync.Mutex // guards the following fields while the exchange goes on, see let
+	over  bool       // there is more
 	n     int64
 	bytes []byte
 	hash  maphash.Hash
@@ -169,7 +177,16 @@ func (c *content) of(b edge.Body) edge.Body {
 	return c
 }
 
+// let drops what is kept: nobody wants it any more.
+func (c *content) let() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over, c.bytes = true, nil
+}
+
 func (c *content) take(p []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.over {
 		return
 	}

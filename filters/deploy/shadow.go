@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,15 +28,19 @@ type ShadowConfig struct {
 	// if that is past.
 	Go func(f func()) bool
 
-	Concurrent int      // exchanges that are copied at a time, from their beginning until the version has run; others are dropped. Default: 100
-	Bytes      int64    // content of a request, or of a response, that is copied; exchanges with more are dropped. Default: 64 KiB
-	Keep       int      // differences that are kept, the latest. Default: 20
-	Redact     []string // fields, and parameters of queries, whose values no difference shows, besides those that edge/redact knows
+	Concurrent int           // exchanges that are copied at a time, from their beginning until the version has run; others are dropped. Default: 100
+	Wait       time.Duration // how long a copy keeps its place when others want it, until the exchange that it is of is over. Default: 10 s
+	Bytes      int64         // content of a request, or of a response, that is copied; exchanges with more are dropped. Default: 64 KiB
+	Keep       int           // differences that are kept, the latest. Default: 20
+	Redact     []string      // fields, and parameters of queries, whose values no difference shows, besides those that edge/redact knows
 }
 
 func (c *ShadowConfig) setDefaults() {
 	if c.Concurrent == 0 {
 		c.Concurrent = 100
+	}
+	if c.Wait == 0 {
+		c.Wait = 10 * time.Second
 	}
 	if c.Bytes == 0 {
 		c.Bytes = 64 << 10
@@ -53,7 +58,8 @@ type Shadow struct {
 	started time.Time
 	busy    atomic.Int64 // copies that there are
 
-	mu      sync.Mutex // guards the following fields
+	mu      sync.Mutex  // guards the following fields
+	open    []*shadowed // copies of exchanges that are not over, the oldest first
 	report  Report
 	took    [2]time.Duration // of the exchanges that were compared: live, in shadow
 	kept    []Difference     // a ring of the latest
@@ -119,6 +125,7 @@ const (
 	large      = "large"      // it has more content than is copied
 	incomplete = "incomplete" // it asks for content that was not read when the exchange was served
 	upgrade    = "upgrade"    // it became a tunnel
+	slow       = "slow"       // it takes long, and others wanted its place
 	closed     = "closed"     // the version, or the server, has been closed meanwhile
 )
 
@@ -139,7 +146,7 @@ func (s *Shadow) begin(x *edge.Exchange, live int, script string) *shadowed {
 	case r.Body != nil && r.Length > s.cfg.Bytes:
 		s.drop(large)
 		return nil
-	case s.busy.Add(1) > int64(s.cfg.Concurrent):
+	case s.busy.Add(1) > int64(s.cfg.Concurrent) && !s.evict():
 		s.busy.Add(-1)
 		s.drop(busy)
 		return nil
@@ -151,7 +158,40 @@ func (s *Shadow) begin(x *edge.Exchange, live int, script string) *shadowed {
 	c.request.full = r.Length
 	r.Body = c.request.of(r.Body)
 	x.OnEnd(c)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.begun = time.Now()
+	s.open = append(s.open, c)
 	return c
+}
+
+// evict takes the place of the oldest copy, and reports whether that has had it for long:
+// streams that never end, and clients that take their time, would keep all others out.
+func (s *Shadow) evict() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.open) == 0 || time.Since(s.open[0].begun) < s.cfg.Wait {
+		return false
+	}
+	c := s.open[0]
+	s.open = slices.Delete(s.open, 0, 1)
+	c.request.let()
+	c.origin.let()
+	s.report.Dropped[slow]++
+	s.busy.Add(-1)
+	return true
+}
+
+// leave says that the exchange that c is a copy of is over. It returns false if c has lost
+// its place.
+func (s *Shadow) leave(c *shadowed) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.Index(s.open, c)
+	if i >= 0 {
+		s.open = slices.Delete(s.open, i, i+1)
+	}
+	return i >= 0
 }
 
 // run runs the version on a copy that is whole, and compares.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sluice-edge/sluice/edge"
@@ -393,6 +394,36 @@ func TestShadowBounds(t *testing.T) {
 	if tr.serve(t, request(""), origin); tr.Report().Differs != 4 {
 		t.Errorf("later: %+v", tr.Report())
 	}
+}
+
+// A copy whose exchange takes long loses its place, and what it holds, when others want that.
+func TestShadowSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := shadow(t, ShadowConfig{Concurrent: 1}, goOn, goOn)
+		slow := request("content")
+		if err := tr.filter.Filter(slow, edge.HandlerFunc(origin)); err != nil {
+			t.Fatal(err)
+		}
+		io.ReadFull(slow.Request.Body, make([]byte, 3))
+		copied := tr.open[0]
+		tr.serve(t, request(""), origin)
+		if r := tr.Report(); r.Dropped["busy"] != 1 || len(r.Dropped) != 1 {
+			t.Errorf("at once: %+v", r)
+		}
+		time.Sleep(10 * time.Second)
+		tr.serve(t, request(""), origin)
+		if r := tr.Report(); r.Same != 1 || r.Dropped["slow"] != 1 || copied.request.bytes != nil {
+			t.Errorf("later: %+v, %q is kept", r, copied.request.bytes)
+		}
+		if rest, err := io.ReadAll(slow.Request.Body); string(rest) != "tent" || err != nil || copied.request.bytes != nil {
+			t.Errorf("the rest is %q, %v, and %q is kept", rest, err, copied.request.bytes)
+		}
+		slow.End()
+		tr.running.Wait()
+		if r := tr.Report(); r.Same != 1 || r.Dropped["slow"] != 1 || r.Dropped["busy"] != 1 || tr.busy.Load() != 0 || len(tr.open) != 0 {
+			t.Errorf("in the end: %+v, %d busy", r, tr.busy.Load())
+		}
+	})
 }
 
 // The latest differences come first.

@@ -123,7 +123,7 @@ type Shadow struct {
 	Same        uint64            `json:"same"`
 	Differs     uint64            `json:"differs"`
 	Failed      uint64            `json:"failed"`  // its module has
-	Dropped     map[string]uint64 `json:"dropped"` // not copied, by reason: "busy", "large", "incomplete", "upgrade", "closed"
+	Dropped     map[string]uint64 `json:"dropped"` // not copied, by reason: "busy", "large", "incomplete", "upgrade", "slow", "closed"
 	Kinds       map[string]uint64 `json:"kinds"`   // of what differs: "verdict", "request", "request-fields", "request-content", "status", "fields", "content"
 	LiveMean    float64           `json:"live_mean_ms"`
 	ShadowMean  float64           `json:"shadow_mean_ms"`
