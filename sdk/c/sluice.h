@@ -40,6 +40,7 @@ extern "C" {
 
 #define SLUICE_IMPORT(name) __attribute__((import_module("http_handler"), import_name(#name)))
 #define SLUICE_PROXY(name) __attribute__((import_module("sluice"), import_name(#name)))
+#define SLUICE_WASI(name) __attribute__((import_module("wasi_snapshot_preview1"), import_name(#name)))
 #define SLUICE_EXPORT(name) __attribute__((export_name(#name)))
 
 // A literal, or an array that holds one, as two arguments: the text and its length.
@@ -226,7 +227,37 @@ SLUICE_PROXY(hints_send) int32_t sluice_hints_send(const char *fields, uint32_t 
 
 SLUICE_PROXY(secret_get) int32_t sluice_secret_get(const char *name, uint32_t name_length, void *buf, uint32_t limit);
 
+// A clock and random numbers, of WASI. They need no grant. The functions below are how they
+// are called.
+SLUICE_WASI(clock_time_get) uint32_t sluice_wasi_clock(uint32_t clock, uint64_t precision, uint64_t *time);
+SLUICE_WASI(random_get) uint32_t sluice_wasi_random(void *buf, uint32_t length);
+
 // The conveniences.
+
+// Returns the nanoseconds since 1970, as the proxy's clock has it: to the millisecond, as are
+// all clocks here.
+static inline uint64_t sluice_now(void) {
+	uint64_t time;
+	if (sluice_wasi_clock(0, 1, &time) != 0)
+		__builtin_trap();
+	return time;
+}
+
+// Returns nanoseconds that only ever grow, for measuring: what they count from means nothing.
+static inline uint64_t sluice_monotonic(void) {
+	uint64_t time;
+	if (sluice_wasi_clock(1, 1, &time) != 0)
+		__builtin_trap();
+	return time;
+}
+
+// Fills a buffer with random numbers of the system's, which are good enough for secrets. A
+// filter that draws in _initialize is initialised for each exchange anew, which takes longer,
+// so that no two have them in common.
+static inline void sluice_random(void *buf, uint32_t length) {
+	if (sluice_wasi_random(buf, length) != 0)
+		__builtin_trap();
+}
 
 // Answers with a status and plain text: return sluice_answer(403, SLUICE_TEXT("no entry\n"));
 static inline uint64_t sluice_answer(uint32_t status, const char *text, uint32_t length) {
@@ -239,6 +270,40 @@ static inline uint64_t sluice_answer(uint32_t status, const char *text, uint32_t
 // Chooses an arm of the route's split. A name that no arm has changes nothing.
 static inline void sluice_set_arm(const char *name, uint32_t length) {
 	sluice_set_field(SLUICE_REQUEST, SLUICE_TEXT("X-Sluice-Arm"), name, length);
+}
+
+// Logs why the configuration cannot be, and keeps the module from being used. Of _initialize:
+// elsewhere it ends the exchange.
+__attribute__((noreturn)) static inline void sluice_refuse(const char *why, uint32_t length) {
+	sluice_log(SLUICE_ERROR, why, length);
+	__builtin_trap();
+}
+
+// A line of a configuration: a name, a space, and a value, which may have spaces in it. Both
+// may be empty.
+struct sluice_pair {
+	const char *name, *value;
+	uint32_t name_length, value_length;
+};
+
+// Reads the line of a text that begins at *at, and moves *at behind it. Lines without
+// anything are passed over. Returns 0 at the end.
+static inline int sluice_next_pair(const char *text, uint32_t length, uint32_t *at, struct sluice_pair *pair) {
+	while (*at < length && text[*at] == '\n')
+		(*at)++;
+	if (*at >= length)
+		return 0;
+	uint32_t begin = *at, space = begin, end;
+	while (space < length && text[space] != ' ' && text[space] != '\n')
+		space++;
+	for (end = space; end < length && text[end] != '\n'; end++)
+		;
+	pair->name = text + begin;
+	pair->name_length = space - begin;
+	pair->value = text + (space < end ? space + 1 : end);
+	pair->value_length = (uint32_t)(text + end - pair->value);
+	*at = end;
+	return 1;
 }
 
 // Gets the first value of a field as a text without NUL at its end. Returns its

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -404,8 +405,45 @@ func TestWholeExchange(t *testing.T) {
 	}
 }
 
+// Each language has the proxy's clock, one for measuring, and random numbers of the system's.
+func TestSystem(t *testing.T) {
+	for _, l := range langs {
+		t.Run(l.name, func(t *testing.T) {
+			p := serve(t, l.everything(t), "")
+			seen := make(map[string]bool)
+			for range 5 {
+				begun := time.Now()
+				p.run([]step{{"now", whatever}, {"monotonic", whatever}, {"monotonic", whatever}, {"now", whatever}, {"draw|16", whatever}, {"draw|16", whatever}, {"draw|200", whatever}, {"draw|0", ""}}, nil, func(x *edge.Exchange) {
+					var n [4]int64
+					i := 0
+					for did := range x.Response.Fields.Values("X-Did") {
+						if i < len(n) {
+							var err error
+							if n[i], err = strconv.ParseInt(did, 10, 64); err != nil {
+								t.Fatal(err)
+							}
+						} else if did != "" {
+							if want := []int{32, 32, 400}[i-len(n)]; len(did) != want || strings.Trim(did, "0123456789abcdef") != "" || seen[did] || strings.Count(did, "00") > 20 {
+								t.Errorf("drawn is %s", did)
+							}
+							seen[strings.Clone(did)] = true
+						}
+						i++
+					}
+					if from, to := begun.Truncate(time.Millisecond).UnixNano(), time.Now().UnixNano(); n[0] < from || n[3] > to || n[3] < n[0] {
+						t.Errorf("the time is %d and %d, want it between %d and %d", n[0], n[3], from, to)
+					}
+					if n[1] <= 0 || n[2] < n[1] || n[2]-n[1] > int64(time.Since(begun)) {
+						t.Errorf("the monotonic clock says %d and %d", n[1], n[2])
+					}
+				})
+			}
+		})
+	}
+}
+
 // Random numbers do not come twice: neither in an exchange nor in two, whatever was drawn
-// while the module was initialised. In C and Rust there are none without WASI.
+// while the module was initialised. In C and Rust there are none but those of TestSystem.
 func TestRandom(t *testing.T) {
 	for _, l := range langs {
 		if l.name != "go" && l.name != "assemblyscript" {

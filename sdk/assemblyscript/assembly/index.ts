@@ -28,7 +28,8 @@ import { Request, Response, config } from "./message";
 
 export { Body, Fields, Request, Response } from "./message";
 
-// ./kv, ./fetch, ./metrics and ./proxy are for what a filter does besides.
+// ./kv, ./fetch, ./metrics and ./proxy are for what a filter does besides; ./system has a
+// clock and random numbers.
 
 /** What a module does. */
 export class Filter {

@@ -46,6 +46,18 @@ static int is(const char *name, uint32_t n) {
 }
 #define IS(literal) is(SLUICE_TEXT(literal))
 
+// draw writes random bytes in hexadecimal.
+static void draw(uint32_t n) {
+	static unsigned char drawn[256];
+	if (n > sizeof drawn)
+		__builtin_trap();
+	sluice_random(drawn, n);
+	for (uint32_t i = 0; i < n; i++) {
+		put(&"0123456789abcdef"[drawn[i] >> 4], 1);
+		put(&"0123456789abcdef"[drawn[i] & 15], 1);
+	}
+}
+
 static void ok(int64_t result) {
 	if (result < 0)
 		put_number(result);
@@ -170,6 +182,12 @@ static void exchange(void) {
 		ok(sluice_route_choose((uint32_t)number(1), A(2)));
 	else if (IS("hints"))
 		ok(sluice_hints_send(list, pair(1)));
+	else if (IS("now"))
+		put_number((int64_t)sluice_now());
+	else if (IS("monotonic"))
+		put_number((int64_t)sluice_monotonic());
+	else if (IS("draw"))
+		draw((uint32_t)number(1));
 	else if (IS("secret"))
 		text(sluice_secret_get(A(1), REST));
 	else if (IS("enable"))

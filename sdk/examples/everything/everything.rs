@@ -4,7 +4,7 @@ use sluice::fetch::{Fetch, Response};
 use sluice::kv::{Namespace, When};
 use sluice::metrics::{Counter, Gauge, Histogram};
 use sluice::proxy::{self, Client, Error, Route};
-use sluice::{Exchange, Features, Filter, Verdict};
+use sluice::{system, Exchange, Features, Filter, Verdict};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -116,6 +116,13 @@ impl Guest {
             "route" => proxy::route(PARTS[number(a[1]) as usize])?.ok_or(Error::None),
             "choose" => proxy::choose(PARTS[number(a[1]) as usize], a[2]).map(ok),
             "hints" => proxy::hints(&[(a[1], a[2])]).map(ok),
+            "now" => Ok(system::now().as_nanos().to_string()),
+            "monotonic" => Ok(system::monotonic().as_nanos().to_string()),
+            "draw" => {
+                let mut drawn = vec![0; number(a[1]) as usize];
+                system::random(&mut drawn);
+                Ok(drawn.iter().map(|b| format!("{:02x}", b)).collect())
+            }
             "secret" => proxy::secret(a[1]).map(|v| String::from_utf8_lossy(&v).into_owned()),
 
             "enable" => {

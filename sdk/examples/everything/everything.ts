@@ -5,6 +5,7 @@ import { Fetch, Fetched } from "../../assemblyscript/assembly/fetch";
 import { Namespace } from "../../assemblyscript/assembly/kv";
 import { Counter, Gauge, Histogram } from "../../assemblyscript/assembly/metrics";
 import * as proxy from "../../assemblyscript/assembly/proxy";
+import * as system from "../../assemblyscript/assembly/system";
 import { Code, Pair, Result } from "../../assemblyscript/assembly/proxy";
 export { handle_request, handle_response } from "../../assemblyscript/assembly";
 
@@ -99,6 +100,15 @@ class Everything extends Filter {
     if (what == "route") return text(proxy.route(I32.parseInt(a[1])));
     if (what == "choose") return ok(proxy.choose(I32.parseInt(a[1]), a[2]));
     if (what == "hints") return ok(proxy.hints([new Pair(a[1], a[2])]));
+    if (what == "now") return system.now().toString();
+    if (what == "monotonic") return system.monotonic().toString();
+    if (what == "draw") {
+      const drawn = new Uint8Array(I32.parseInt(a[1]));
+      system.random(drawn);
+      let hex = "";
+      for (let i = 0; i < drawn.length; i++) hex += (drawn[i] >> 4).toString(16) + (drawn[i] & 15).toString(16);
+      return hex;
+    }
     if (what == "secret") return text(proxy.secret(a[1]));
 
     if (what == "enable") return (<i32>x.enable(I32.parseInt(a[1]))).toString();

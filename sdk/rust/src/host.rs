@@ -57,6 +57,12 @@ extern "C" {
     pub fn secret_get(name: *const u8, name_len: usize, buf: *mut u8, limit: usize) -> i32;
 }
 
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+extern "C" {
+    pub fn clock_time_get(clock: u32, precision: u64, time: *mut u64) -> u32;
+    pub fn random_get(buf: *mut u8, len: usize) -> u32;
+}
+
 /// Ends the call, and the exchange with it.
 pub fn trap() -> ! {
     #[cfg(target_arch = "wasm32")]

@@ -35,7 +35,8 @@
 //! [`Fields::values_raw`] has the bytes.
 //!
 //! The modules [`kv`], [`fetch`], [`metrics`] and the functions of [`proxy`] are for what
-//! a filter does besides; sluice.yaml grants most of it under `allow`.
+//! a filter does besides; sluice.yaml grants most of it under `allow`. [`system`] has a clock
+//! and random numbers.
 
 pub mod fetch;
 mod guest;
@@ -44,6 +45,7 @@ pub mod kv;
 mod message;
 pub mod metrics;
 pub mod proxy;
+pub mod system;
 
 #[doc(hidden)]
 pub use guest::Guest;

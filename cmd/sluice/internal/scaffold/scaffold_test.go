@@ -121,11 +121,11 @@ func TestFiles(t *testing.T) {
 	inRust := []string{"Cargo.toml", "README.md", "build.sh", "main.rs", "sluice.yaml", "sluice/Cargo.toml", "sluice/LICENSE",
 		"sluice/examples/auth.rs", "sluice/examples/body.rs", "sluice/examples/headers.rs", "sluice/examples/rewrite.rs",
 		"sluice/src/fetch.rs", "sluice/src/guest.rs", "sluice/src/host.rs", "sluice/src/kv.rs", "sluice/src/lib.rs", "sluice/src/message.rs",
-		"sluice/src/metrics.rs", "sluice/src/proxy.rs"}
+		"sluice/src/metrics.rs", "sluice/src/proxy.rs", "sluice/src/system.rs"}
 	f(Filter, Rust, inRust...)
 	f(Function, Rust, inRust...)
 	inAS := []string{"README.md", "build.sh", "main.ts", "package-lock.json", "package.json", "sluice.yaml", "sluice/LICENSE"}
-	for _, name := range []string{"fetch", "host", "index", "kv", "message", "metrics", "proxy"} {
+	for _, name := range []string{"fetch", "host", "index", "kv", "message", "metrics", "proxy", "system"} {
 		inAS = append(inAS, "sluice/assembly/"+name+".ts")
 	}
 	f(Filter, AssemblyScript, inAS...)

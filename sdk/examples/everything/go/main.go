@@ -5,6 +5,8 @@
 package main
 
 import (
+	crand "crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +24,8 @@ func init() {
 }
 
 func main() {}
+
+var began = time.Now()
 
 func configure(config []byte) error {
 	if string(config) == "draw" {
@@ -140,6 +144,14 @@ func (g *guest) other(a []string) (did string, err error) {
 		err = proxy.Choose(proxy.Part(number(a[1])), a[2])
 	case "hints":
 		err = proxy.Hints(proxy.Field{Name: a[1], Value: a[2]})
+	case "now":
+		did = strconv.FormatInt(time.Now().UnixNano(), 10)
+	case "monotonic":
+		did = strconv.FormatInt(int64(time.Since(began)), 10)
+	case "draw":
+		drawn := make([]byte, number(a[1]))
+		crand.Read(drawn) // never fails: crypto/rand
+		did = hex.EncodeToString(drawn)
 	case "secret":
 		v, err := proxy.Secret(a[1])
 		return string(v), err
