@@ -29,7 +29,7 @@ type Config struct {
 	KeyBytes       int           // longest key; default 1 KiB
 	ValueBytes     int           // longest value, in bytes; default 1 MiB
 	NamespaceBytes int64         // what the keys and values of a namespace may have together, with Overhead for each key; default 64 MiB
-	Bytes          int64         // what all namespaces may have together, likewise; default 1 GiB. The file has up to four times as much, at least 4 MiB
+	Bytes          int64         // what all namespaces may have together, likewise; default 1 GiB. The file has up to four times as much, at least 4 MiB, and gets shorter when it is opened
 	Namespaces     int           // how many there may be; default 1000
 	Waiting        int           // writes that wait for others; who brings more waits before that; default 1024
 	Sweep          time.Duration // how often what has expired is removed; default 10 s
@@ -102,32 +102,66 @@ type Store struct {
 	closed bool
 }
 
-// Open opens a file, and makes it if need be.
+// Open opens a file, and makes it if need be. One of which little is in use any more is
+// made shorter first.
 func Open(path string, cfg Config) (*Store, error) {
 	cfg.setDefaults()
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	if err == nil {
+		err = removeAside(path)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("open the key-value store: %w", err)
 	}
 	s := &Store{cfg: cfg, queue: make(chan *write, cfg.Waiting), stop: make(chan struct{})}
+	size, err := s.open(path)
+	if err == nil && isWasteful(s.db, size) {
+		if problem := guard(func() error { return compact(s.db, path) }); problem != nil {
+			cfg.Log.Warn("cannot make the key-value store shorter", "path", path, "err", problem)
+		}
+		// In any case: the file may be another by now.
+		if err = s.db.Close(); err == nil {
+			_, err = s.open(path)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the key-value store %s: %w", path, err)
+	}
+	s.loops.Go(s.writes)
+	s.loops.Go(s.sweeps)
+	return s, nil
+}
+
+// open opens the file, and returns its size.
+func (s *Store) open(path string) (size int64, err error) {
 	var file *os.File
-	err := guard(func() (err error) {
+	s.db = nil
+	err = guard(func() (err error) {
 		s.db, err = bolt.Open(path, 0o600, &bolt.Options{
 			OpenFile: func(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
 				file, err = os.OpenFile(name, flag, mode)
 				return file, err
 			},
-			Timeout:      cfg.Lock,
+			Timeout:      s.cfg.Lock,
 			FreelistType: bolt.FreelistMapType,
-			MaxSize:      int(max(4*cfg.Bytes, minFile)),
+			MaxSize:      int(max(4*s.cfg.Bytes, minFile)),
 			// Addresses, not memory: a file that outgrows them is mapped anew, for which
 			// reads wait.
-			InitialMmapSize: int(min(2*cfg.Bytes, 1<<30)),
+			InitialMmapSize: int(min(2*s.cfg.Bytes, 1<<30)),
 		})
 		if err != nil {
 			return err
 		}
 		s.db.AllocSize = grow
-		return s.db.Update(prepare)
+		if err := s.db.Update(prepare); err != nil {
+			return err
+		}
+		info, err := file.Stat()
+		if err != nil {
+			return err
+		}
+		size = info.Size()
+		return nil
 	})
 	if err != nil {
 		switch {
@@ -139,11 +173,8 @@ func Open(path string, cfg Config) (*Store, error) {
 		if errors.Is(err, bolterrors.ErrTimeout) {
 			err = errors.New("another process has it open")
 		}
-		return nil, fmt.Errorf("open the key-value store %s: %w", path, err)
 	}
-	s.loops.Go(s.writes)
-	s.loops.Go(s.sweeps)
-	return s, nil
+	return size, err
 }
 
 // Close waits for the writes that have begun, and closes the file. Later calls of

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -407,4 +409,99 @@ func TestPanic(t *testing.T) {
 	f("list", func() error { return s.List("a", "", "", func([]byte, Entry) bool { panic("mine") }) })
 	set(t, s, "a", "k", "w", Any, nil)
 	get(t, s, "a", "k", "w")
+}
+
+// A file of which little is in use any more is shorter when it is opened again, and has the
+// same in it.
+func TestCompact(t *testing.T) {
+	path := file(t)
+	size := func() int64 {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	s := open(t, path, Config{})
+	for i := range 22 {
+		set(t, s, "large", strconv.Itoa(i), strings.Repeat("x", 1<<20), Any, nil)
+	}
+	set(t, s, "a", "", "", Any, ErrInvalid)
+	version := set(t, s, "a", "k", "kept", Any, nil)
+	set(t, s, "a", "empty", "", Any, nil)
+	if _, err := s.Set("b", "soon", []byte("v"), time.Hour, Any); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 19 {
+		if err := s.Delete("large", strconv.Itoa(i), Any); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := set(t, s, "a", "last", "1", Any, nil)
+	usage, err := s.Usage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	long := size()
+	// Somebody was stopped while he did so before.
+	if err := os.WriteFile(aside(path), []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, path, Config{})
+	if short := size(); long < 22<<20 || short > long/2 {
+		t.Errorf("%d bytes became %d", long, short)
+	}
+	if _, err := os.Stat(aside(path)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the file aside: %v", err)
+	}
+	if e := get(t, s, "a", "k", "kept"); e.Version != version {
+		t.Errorf("version %d became %d", version, e.Version)
+	}
+	if e, err := s.Get("b", "soon"); err != nil || e.Expires.IsZero() {
+		t.Errorf("got %+v, %v", e, err)
+	}
+	for i := range 3 {
+		get(t, s, "large", strconv.Itoa(19+i), strings.Repeat("x", 1<<20))
+	}
+	if now, err := s.Usage(); err != nil || !slices.Equal(now, usage) {
+		t.Errorf("usage is %v, %v, was %v", now, err, usage)
+	}
+	if next := set(t, s, "a", "next", "1", Any, nil); next != last+1 {
+		t.Errorf("version %d follows %d", next, last)
+	}
+	if err := s.db.View(func(tx *bolt.Tx) error {
+		if n := tx.Bucket(expiry).Stats().KeyN; n != 1 {
+			t.Errorf("%d keys expire", n)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	was := size()
+	open(t, path, Config{}).Close()
+	if now := size(); now != was {
+		t.Errorf("once more: %d bytes became %d", was, now)
+	}
+}
+
+// Where the file cannot be made shorter it stays as it is.
+func TestCompactFails(t *testing.T) {
+	path := file(t)
+	s := open(t, path, Config{})
+	set(t, s, "a", "k", "kept", Any, nil)
+	if err := compact(s.db, filepath.Join(t.TempDir(), "none", "kv")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+	if err := os.MkdirAll(filepath.Join(path+".dir", "full"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := compact(s.db, path+".dir"); err == nil {
+		t.Error("a directory was replaced")
+	}
+	if _, err := os.Stat(aside(path + ".dir")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the file aside: %v", err)
+	}
+	get(t, s, "a", "k", "kept")
 }
