@@ -221,12 +221,17 @@ func TestBuffers(t *testing.T) {
 			t.Errorf("buffer %d has %d bytes, status %d", buffer, word(1024), st)
 		}
 	}
-	for _, buffer := range []uint64{2, 4, 8, 1 << 31} {
-		if st := callHost(v, "proxy_get_buffer_status", buffer, 1024, 1028); st != notFound {
+	for buffer, want := range map[uint64]status{2: notFound, 3: notFound, 4: notFound, 5: notFound, 8: notFound, 9: badArgument, 1 << 31: badArgument} {
+		if st := callHost(v, "proxy_get_buffer_status", buffer, 1024, 1028); st != want {
 			t.Errorf("buffer %d: status %d", buffer, st)
 		}
-		if st := callHost(v, "proxy_get_buffer_bytes", buffer, 0, 1, 1024, 1028); st != notFound {
+		if st := callHost(v, "proxy_get_buffer_bytes", buffer, 0, 1, 1024, 1028); st != want {
 			t.Errorf("buffer %d: status %d", buffer, st)
+		}
+	}
+	for buffer, want := range map[uint64]status{1: statusOK, 2: badArgument, 4: badArgument, 7: badArgument, 9: badArgument, 1 << 31: badArgument} {
+		if st := callHost(v, "proxy_set_buffer_bytes", buffer, 0, 0, 0, 0); st != want {
+			t.Errorf("buffer %d is set: status %d", buffer, st)
 		}
 	}
 	get := func(start, size uint64, want string) {
@@ -238,7 +243,15 @@ func TestBuffers(t *testing.T) {
 	get(0, 1<<32-1, "held")
 	get(1, 2, "el")
 	get(9, 9, "")
-	get(1<<32-1, 1<<32-1, "")
+	get(1<<32-1, 0, "")
+	if st := callHost(v, "proxy_get_buffer_bytes", 0, 2, 1<<32-2, 1024, 1028); st != badArgument {
+		t.Errorf("an overflow: status %d", st)
+	}
+	s.flow[0].src = nil
+	if st := callHost(v, "proxy_set_buffer_bytes", 0, 0, 0, 0, 0); st != notFound {
+		t.Errorf("a message without content: status %d", st)
+	}
+	s.flow[0].src = x.Request.Body
 	copy(v.in.Read(2048, 64), "1234567890")
 	set := func(start, size, n uint64, want string, st status) {
 		t.Helper()

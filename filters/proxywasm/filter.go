@@ -146,7 +146,8 @@ func New(m *wasm.Module, cfg Config) (*Filter, error) {
 		State:   first,
 		Shared:  cfg.Shared,
 		Prepare: func(in *wasm.Instance) error { return in.State.(*vm).prepare(in) },
-		Output:  func(in *wasm.Instance, p []byte) { in.State.(*vm).print(p) },
+		Output:  func(in *wasm.Instance, p []byte) { in.State.(*vm).print(outputs, p) },
+		Errors:  func(in *wasm.Instance, p []byte) { in.State.(*vm).print(errs, p) },
 		Sleep:   func(in *wasm.Instance) { in.State.(*vm).Sleep() },
 	})
 	first.flush()

@@ -57,7 +57,10 @@ func (b *flow) begin(src edge.Body, length int64, trailers *edge.Fields) (edge.B
 		return src, length, b.err
 	}
 	src.Close()
-	if len(b.out) == 0 {
+	switch {
+	case trailers.Len() > 0:
+		return b, -1, nil
+	case len(b.out) == 0:
 		return nil, 0, nil
 	}
 	b.whole = b.out
@@ -157,6 +160,7 @@ func (b *flow) step() error {
 	}
 	b.held = append(b.held, buf[:n]...)
 	size := len(b.held)
+	b.s.trailers[b.d] = b.ended // some may be added, if there are none
 	b.s.v.mu.Unlock()
 	return b.show(size)
 }
@@ -227,9 +231,6 @@ func (b *flow) wait(calls bool) (resumed bool, err error) {
 // trail tells the guest of trailers.
 func (b *flow) trail() (paused bool, err error) {
 	s := b.s
-	s.v.mu.Lock()
-	s.trailers[b.d] = true
-	s.v.mu.Unlock()
 	return s.tell(b.d, flowCallbacks[b.d][1], uint64(s.id), uint64(b.trailers.Len()))
 }
 

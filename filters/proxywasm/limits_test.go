@@ -79,11 +79,13 @@ func TestCallBody(t *testing.T) {
 
 // The root context may call as well. What it calls ends with the filter.
 func TestRootCalls(t *testing.T) {
-	f := loadGuestIn(t, "O", Config{Tick: time.Millisecond, Upstream: api, Fetch: []string{"api"}})
+	f := loadGuestIn(t, "O", Config{Tick: time.Millisecond, Upstream: api, Fetch: []string{"api"}, Fields: 40})
 	said(t, f, "answered")
 	f = loadGuestIn(t, "O", Config{Tick: time.Millisecond, CallTime: time.Millisecond, Upstream: stuck, Fetch: []string{"api"}})
 	said(t, f, "failed")
 	f = loadGuestIn(t, "O", Config{Tick: time.Millisecond})
+	said(t, f, "refused")
+	f = loadGuestIn(t, "O", Config{Tick: time.Millisecond, Upstream: api, Fetch: []string{"api"}, Fields: 39}) // its head has one more
 	said(t, f, "refused")
 	f = loadGuestIn(t, "O", Config{Tick: time.Millisecond, CallTime: time.Hour, Upstream: stuck, Fetch: []string{"api"}})
 	until(t, func() bool {

@@ -1,6 +1,7 @@
 package proxywasm
 
 import (
+	"math"
 	"strconv"
 	"strings"
 
@@ -28,6 +29,7 @@ const (
 	grpcMessage
 	vmConfiguration
 	pluginConfiguration
+	foreignArguments
 )
 
 // fieldLine is what a field line costs beside its text, in bytes.
@@ -46,9 +48,6 @@ func (s *stream) charge(name, value string) status {
 
 // framing reports whether a field is the engine's business.
 func framing(name string) bool { return edge.ConnectionField(name) }
-
-func (s *stream) requestFields() int  { return s.x.Request.Fields.Len() + 4 }
-func (s *stream) responseFields() int { return s.x.Response.Fields.Len() + 1 }
 
 // lines are the lines of a map: some that fields do not hold, and fields.
 type lines struct {
@@ -83,6 +82,11 @@ func (v *vm) lines(kind uint32) (l lines) {
 	if s == nil {
 		return lines{}
 	}
+	return s.linesOf(kind)
+}
+
+// linesOf returns a map of one of the exchange's messages.
+func (s *stream) linesOf(kind uint32) lines {
 	q, r := &s.x.Request, &s.x.Response
 	switch {
 	case kind == requestHeaders:
@@ -201,14 +205,25 @@ func appendPath(b []byte, r *edge.Request) []byte {
 	return b
 }
 
+// mapSize returns how many bytes the list of pairs has that mapPairs gives.
 func (a *args) mapSize() status {
+	switch {
+	case !a.room(1, 1, 4):
+		return invalidMemory
+	case a.u32(0) > callTrailers:
+		return badArgument
+	}
 	l := a.v.lines(a.u32(0))
-	return a.put(1, uint32(l.len()))
+	a.v.scratch = l.appendPairs(a.v.scratch[:0])
+	return a.put(1, uint32(len(a.v.scratch)))
 }
 
 func (a *args) mapPairs() status {
-	if !a.room(1, 2, 4) {
+	switch {
+	case !a.room(1, 2, 4):
 		return invalidMemory
+	case a.u32(0) > callTrailers:
+		return badArgument
 	}
 	l := a.v.lines(a.u32(0))
 	return a.giveScratch(1, l.appendPairs(a.v.scratch[:0]))
@@ -216,8 +231,11 @@ func (a *args) mapPairs() status {
 
 func (a *args) mapValue() status {
 	name := a.view(1)
-	if a.bad || !a.room(3, 2, 4) {
+	switch {
+	case a.bad || !a.room(3, 2, 4):
 		return invalidMemory
+	case a.u32(0) > callTrailers:
+		return badArgument
 	}
 	l := a.v.lines(a.u32(0))
 	value, ok := l.append(a.v.scratch[:0], name)
@@ -386,7 +404,10 @@ func (a *args) getBuffer() status {
 		return invalidMemory
 	}
 	b, ok := a.buffer(a.u32(0))
-	if !ok {
+	switch {
+	case a.u32(0) > foreignArguments || start+most > math.MaxUint32 && start > 0: // they overflow in the guest, too
+		return badArgument
+	case !ok:
 		return notFound
 	}
 	start = min(start, uint64(len(b)))
@@ -399,8 +420,10 @@ func (a *args) setBuffer() status {
 	switch {
 	case a.bad:
 		return invalidMemory
-	case s == nil || kind > responseBody || s.v != a.v || s.flow[kind].src == nil:
+	case kind > responseBody: // what is only read, and what there is not
 		return badArgument
+	case s == nil || s.flow[kind].src == nil:
+		return notFound
 	}
 	if s.flow[kind].set(start, size, p) != nil {
 		return internalFailure
@@ -413,6 +436,8 @@ func (a *args) bufferStatus() status {
 	switch {
 	case !a.room(1, 2, 4):
 		return invalidMemory
+	case a.u32(0) > foreignArguments:
+		return badArgument
 	case !ok:
 		return notFound
 	}

@@ -41,9 +41,9 @@ type pairList struct {
 }
 
 // parsePairs returns a list, which is valid for as long as b is, and whether it is one.
-// No bytes at all are an empty list.
+// No bytes at all are an empty list, as is one that is 0.
 func parsePairs(b []byte) (list pairList, ok bool) {
-	if len(b) == 0 {
+	if len(b) == 0 || len(b) == 1 && b[0] == 0 {
 		return pairList{}, true
 	}
 	if len(b) < 4 {

@@ -33,7 +33,7 @@ func (a *args) httpCall() status {
 		return invalidMemory
 	case !ok || !ok2:
 		return parseFailure
-	case !v.f.allowed(name) || int64(len(body)) > v.f.cfg.Body:
+	case !v.f.allowed(name) || int64(len(body)) > v.f.cfg.Body || int64(a.u32(3))+int64(a.u32(7)) > v.f.cfg.Fields:
 		return badArgument
 	}
 	upstream, found := v.f.upstream(name)

@@ -139,7 +139,7 @@ func (s *stream) request() error {
 		return err
 	}
 	r := &s.x.Request
-	if err := s.head(ofRequest, onRequestHeaders, s.requestFields(), r.Body == nil); err != nil {
+	if err := s.head(ofRequest, onRequestHeaders, requestHeaders, r.Body == nil); err != nil {
 		return err
 	}
 	fl := &s.flow[ofRequest]
@@ -158,7 +158,7 @@ func (s *stream) response() error {
 	s.v.mu.Unlock()
 	r := &s.x.Response
 	bodiless := r.Body == nil || r.Tunnel != nil || s.x.Request.Method == "HEAD" || r.Status == 204 || r.Status == 304
-	if err := s.head(ofResponse, onResponseHeaders, s.responseFields(), bodiless); err != nil || bodiless {
+	if err := s.head(ofResponse, onResponseHeaders, responseHeaders, bodiless); err != nil || bodiless {
 		s.settle(ofResponse)
 		return err
 	}
@@ -169,8 +169,9 @@ func (s *stream) response() error {
 }
 
 // head tells the guest of a message's head, and waits if it pauses.
-func (s *stream) head(d direction, c callback, n int, last bool) error {
-	end := uint64(0)
+func (s *stream) head(d direction, c callback, kind uint32, last bool) error {
+	l := s.linesOf(kind)
+	n, end := l.len(), uint64(0)
 	if last {
 		end = 1
 	}

@@ -35,8 +35,8 @@ type vm struct {
 	inner    [1]uint64
 
 	logged int
-	line   []byte
-	said   string // its first line while the filter is made
+	line   [2][]byte // of outputs and errs, which has no end yet
+	said   string    // its first line while the filter is made
 	use    hostmod.Use
 }
 
@@ -56,7 +56,7 @@ func (v *vm) begin(f *Filter) {
 
 // empty makes v as good as new, with its memory.
 func (v *vm) empty() {
-	*v = vm{scratch: emptied(v.scratch), line: emptied(v.line)}
+	*v = vm{scratch: emptied(v.scratch), line: [2][]byte{emptied(v.line[outputs]), emptied(v.line[errs])}}
 }
 
 // prepare makes and configures the root context.
@@ -285,28 +285,39 @@ func (v *vm) say(level slog.Level, line string) {
 	f.cfg.Journal.Say("filter says", journal.Line{Level: level, Version: f.cfg.Version, ID: id, Text: line})
 }
 
-// print takes what the guest writes to standard output and standard error, and logs it
-// by lines.
-func (v *vm) print(p []byte) {
+// What a guest writes to.
+const (
+	outputs = iota // standard output
+	errs           // standard error
+)
+
+// print takes what the guest writes, and logs it by lines.
+func (v *vm) print(to int, p []byte) {
 	for len(p) > 0 {
 		i := bytes.IndexByte(p, '\n')
-		end := min(len(p), max(0, v.f.cfg.LogBytes-len(v.line)))
+		end := min(len(p), max(0, v.f.cfg.LogBytes-len(v.line[to])))
 		if i >= 0 {
 			end = min(end, i)
 		}
-		v.line = append(v.line, p[:end]...)
+		v.line[to] = append(v.line[to], p[:end]...)
 		if i < 0 {
 			return
 		}
-		v.flush()
+		v.log(to)
 		p = p[i+1:]
 	}
 }
 
-// flush logs the last line that has no end.
+// log logs a line, at the level that the specification says.
+func (v *vm) log(to int) {
+	v.say([...]slog.Level{outputs: slog.LevelInfo, errs: slog.LevelError}[to], asText(v.line[to]))
+	v.line[to] = v.line[to][:0]
+}
+
+// flush logs the last lines that have no end.
 func (v *vm) flush() {
-	v.say(slog.LevelInfo, asText(v.line))
-	v.line = v.line[:0]
+	v.log(outputs)
+	v.log(errs)
 }
 
 // isClosed reports whether a failure is nobody's fault: the filter was closed.

@@ -72,6 +72,9 @@ type Options struct {
 	// keeps nothing of p. nil: it is thrown away.
 	Output func(in *Instance, p []byte)
 
+	// Errors takes standard error instead, likewise. nil: Output does.
+	Errors func(in *Instance, p []byte)
+
 	// Sleep is told that a guest is about to sleep, as a host function of its; it may
 	// panic as those do. nil: nobody is told.
 	Sleep func(in *Instance)

@@ -65,6 +65,8 @@ func (b *sandbox) make() (err error) {
 	config := p.config.WithStdout(out)
 	if p.opt.Command != nil {
 		config = config.WithStderr(errorOutput{b}).WithStdin(input{b})
+	} else if p.opt.Errors != nil {
+		config = config.WithStderr(errorOutput{b})
 	} else {
 		config = config.WithStderr(out)
 	}

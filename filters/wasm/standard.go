@@ -20,13 +20,17 @@ func (o output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// errorOutput is output for a command's standard error.
+// errorOutput is output for standard error, of commands and of whom else it is not all one.
 type errorOutput struct{ box *sandbox }
 
 func (o errorOutput) Write(p []byte) (int, error) {
 	in := o.box.user
 	in.mustRun()
-	in.pool.opt.Command.Errors(in, p)
+	if c := in.pool.opt.Command; c != nil {
+		c.Errors(in, p)
+	} else {
+		in.pool.opt.Errors(in, p)
+	}
 	return len(p), nil
 }
 

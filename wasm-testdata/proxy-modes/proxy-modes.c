@@ -84,10 +84,11 @@ static void show(u32 map, const char *name, u32 size, u32 n) {
 }
 
 u32 EXPORT(proxy_on_request_headers)(u32 id, u32 n, u32 end) {
-	(void)id, (void)n, (void)end;
+	(void)id, (void)end;
 	char *p;
 	u32 k = 0, i;
 	trap('H');
+	if (mode == 'c') { show(0, S("x-count"), n); return 0; }
 	show(0, S("x-seen"), ++seen);
 	switch (mode) {
 	case 's': for (;;) proxy_get_header_map_value(0, S(":path"), &p, &k);
@@ -117,7 +118,12 @@ void EXPORT(proxy_on_http_call_response)(u32 root, u32 call, u32 n, u32 body, u3
 	(void)body;
 }
 
-u32 EXPORT(proxy_on_request_body)(u32 id, u32 n, u32 end) { (void)id, (void)n, (void)end; trap('B'); return 0; }
+u32 EXPORT(proxy_on_request_body)(u32 id, u32 n, u32 end) {
+	(void)id, (void)n;
+	trap('B');
+	if (mode == 't' && !end != !!proxy_add_header_map_value(1, S("x-end"), S("added"))) __builtin_trap();
+	return 0;
+}
 u32 EXPORT(proxy_on_request_trailers)(u32 id, u32 n) { (void)id, (void)n; trap('T'); return 0; }
 
 u32 EXPORT(proxy_on_response_headers)(u32 id, u32 n, u32 end) {
