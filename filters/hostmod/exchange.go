@@ -23,7 +23,7 @@ const maxText = 64 << 10
 // that it keeps in a variable stays the same.
 func (c *call) metricDefine() int64 {
 	kind := c.ptr(0)
-	name, ok := c.text(1, 64)
+	name, ok := c.text(1, maxName)
 	labels, ok2 := c.text(3, maxText)
 	m := c.guest().env.Metrics
 	switch {

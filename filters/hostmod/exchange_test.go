@@ -167,7 +167,8 @@ func TestMetrics(t *testing.T) {
 	define(-4, 1, "x_count", "")
 	define(-4, 1, "X", "")
 	define(-4, 1, "", "")
-	define(-4, 1, strings.Repeat("x", 65), "")
+	define(-4, 1, strings.Repeat("x", 201), "")
+	define(-5, 1, strings.Repeat("x", 200), "") // what is wrong with it is not its name
 	define(-4, 1, "level", "a\x00")
 	define(-4, 1, "level", "filter\x00x\x00")
 	define(-4, 1, "level", "le\x00x\x00")

@@ -31,8 +31,10 @@ type MeterConfig struct {
 // Buckets is how many buckets a histogram has with an upper bound: 1, 2, 4 ... 2^30.
 const Buckets = 31
 
-// maxLabel bounds a label's value, in bytes.
-const maxLabel = 128
+const (
+	maxName  = 200 // bytes of a name: filters of Envoy put labels into those of metrics
+	maxLabel = 128 // bytes of a label's value
+)
 
 // Registry is the metrics of all guests of a proxy.
 type Registry struct {
@@ -196,7 +198,7 @@ func (m *Meters) Define(kind Kind, name, labels string) (int, error) {
 // check returns labels taken apart, if a series can be called that.
 func (r *Registry) check(kind Kind, name, labels string) (all [][2]string, err error) {
 	if kind >= kinds || !isMetric(name) || (kind == Counter) != strings.HasSuffix(name, "_total") {
-		return nil, fmt.Errorf("%w: %.64q is no name of such a metric", errMeter, name)
+		return nil, fmt.Errorf("%w: %.200q is no name of such a metric", errMeter, name)
 	}
 	if kind == Histogram || kind == Gauge {
 		for _, of := range []string{"_bucket", "_sum", "_count"} {
@@ -210,14 +212,14 @@ func (r *Registry) check(kind Kind, name, labels string) (all [][2]string, err e
 			return nil, fmt.Errorf("%w: more than %d labels", errMeters, r.cfg.Labels)
 		}
 		if !isMetric(n) || n == "filter" || n == "function" || n == "le" || len(v) > maxLabel || !utf8.ValidString(v) {
-			return nil, fmt.Errorf("%w: label %.64q", errMeter, n)
+			return nil, fmt.Errorf("%w: label %.200q", errMeter, n)
 		}
 		all = append(all, [2]string{n, v})
 	}
 	slices.SortFunc(all, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
 	for i := 1; i < len(all); i++ {
 		if all[i][0] == all[i-1][0] {
-			return nil, fmt.Errorf("%w: label %.64q comes twice", errMeter, all[i][0])
+			return nil, fmt.Errorf("%w: label %.200q comes twice", errMeter, all[i][0])
 		}
 	}
 	if labels != "" {
@@ -234,7 +236,7 @@ func isMetric(s string) bool {
 			return false
 		}
 	}
-	return s != "" && len(s) <= 64 && !strings.HasPrefix(s, "__")
+	return s != "" && len(s) <= maxName && !strings.HasPrefix(s, "__")
 }
 
 // find returns the series of a number, or nil.
