@@ -139,7 +139,7 @@ func request(ctx context.Context, version int, words []word) (*http.Request, err
 	var body []byte
 	var trailer http.Header
 	has, chunked := false, false
-	header := http.Header{"User-Agent": {"edgetest"}}
+	header := http.Header{}
 	for i := range words[2:] {
 		w := &words[2+i]
 		switch name, isTrailer := strings.CutPrefix(w.name, "trailer:"); {
@@ -179,6 +179,9 @@ func request(ctx context.Context, version int, words []word) (*http.Request, err
 	if h := header["Host"]; h != nil {
 		req.Host = h[0]
 		delete(header, "Host")
+	}
+	if header["User-Agent"] == nil {
+		header["User-Agent"] = []string{"edgetest"}
 	}
 	req.Header, req.Trailer = header, trailer
 	return req, nil

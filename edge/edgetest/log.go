@@ -32,8 +32,10 @@ func (l *Log) String() string {
 }
 
 // Wait waits until what was written matches re.
-func (l *Log) Wait(re *regexp.Regexp) error {
-	patience := time.NewTimer(Patience)
+func (l *Log) Wait(re *regexp.Regexp) error { return l.wait(re, Patience) }
+
+func (l *Log) wait(re *regexp.Regexp, longest time.Duration) error {
+	patience := time.NewTimer(longest)
 	defer patience.Stop()
 	for {
 		l.mu.Lock()

@@ -49,6 +49,10 @@ type Process struct {
 
 const ended = "(the process has ended)"
 
+// startPatience is how long a process may take to serve: large modules are compiled
+// first.
+const startPatience = 5 * Patience
+
 var (
 	serving        = regexp.MustCompile(`msg=serving .*addresses=(?:\[(\S+)\]|"\[([^"]+)\]")`)
 	servingOrEnded = regexp.MustCompile(serving.String() + "|" + regexp.QuoteMeta(ended))
@@ -68,7 +72,7 @@ func Start(t testing.TB, binary, work string) *Process {
 		fmt.Fprintln(&p.log, ended)
 		close(p.ended)
 	}()
-	err := p.log.Wait(servingOrEnded)
+	err := p.log.wait(servingOrEnded, startPatience)
 	found := serving.FindStringSubmatch(p.log.String())
 	if err != nil || found == nil {
 		p.Close()
