@@ -35,7 +35,7 @@ func TestTour(t *testing.T) {
 				if err := os.WriteFile(filepath.Join(work, "tour.wasm"), module, 0o600); err != nil {
 					t.Fatal(err)
 				}
-				return edgetest.Start(t, binary, work)
+				return startPlain(t, binary, work)
 			})
 		})
 	}

@@ -1,0 +1,90 @@
+package outside
+
+import (
+	"errors"
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sluice-edge/sluice/edge/edgetest"
+)
+
+var folder = flag.String("outside", "", "folder of modules that TestOutside runs: see README.md")
+
+// TestOutside runs each module of a folder against its script: the one beside it,
+// NAME.txt, or the one that is kept in known. What stands behind an @ in the name of a
+// module is a version of it.
+func TestOutside(t *testing.T) {
+	if *folder == "" {
+		t.Skip("no folder of modules is named: go test ./filters/outside -run Outside -args -outside DIR")
+	}
+	modules, err := filepath.Glob(filepath.Join(*folder, "*.wasm"))
+	if err != nil || len(modules) == 0 {
+		t.Fatalf("there is no module in %q: %v", *folder, err)
+	}
+	binary := edgetest.Build(t, "../..")
+	for _, module := range modules {
+		name := strings.TrimSuffix(filepath.Base(module), ".wasm")
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of it waits
+			edgetest.Run(t, scriptOf(t, name), func(t testing.TB, work string) edgetest.Proxy {
+				link(t, modules, work)
+				if err := os.Rename(filepath.Join(work, name+".wasm"), filepath.Join(work, "filter.wasm")); err != nil {
+					t.Fatal(err)
+				}
+				return startPlain(t, binary, work)
+			})
+		})
+	}
+}
+
+// scriptOf returns the file that says what a module does.
+func scriptOf(t *testing.T, name string) string {
+	t.Helper()
+	base, _, _ := strings.Cut(name, "@")
+	places := []string{
+		filepath.Join(*folder, name+".txt"), filepath.Join(*folder, base+".txt"),
+		filepath.Join("known", name+".txt"), filepath.Join("known", base+".txt"),
+	}
+	for _, place := range places {
+		if _, err := os.Stat(place); err == nil {
+			return place
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+	t.Fatalf("nothing says what the module does: write %s", places[0])
+	return ""
+}
+
+// link puts modules into the directory work.
+func link(t testing.TB, modules []string, work string) {
+	t.Helper()
+	for _, module := range modules {
+		module, err := filepath.Abs(module)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(module, filepath.Join(work, filepath.Base(module))); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// startPlain starts sluice with the sluice.yaml of a script, which need not say what is
+// the same in all.
+func startPlain(t testing.TB, binary, work string) edgetest.Proxy {
+	t.Helper()
+	file, err := os.OpenFile(filepath.Join(work, "sluice.yaml"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = file.WriteString("\nadmin: off\nstate: state\n")
+	if err = errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return edgetest.Start(t, binary, work)
+}
