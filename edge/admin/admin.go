@@ -193,12 +193,15 @@ func (a *API) failed(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // decode reads a request of JSON into v.
-func decode(w http.ResponseWriter, r *http.Request, v any) error {
+func decode(w http.ResponseWriter, r *http.Request, v any) error { return decodeUpTo(w, r, v, maxJSON) }
+
+// decodeUpTo is decode of a body of so many bytes at most.
+func decodeUpTo(w http.ResponseWriter, r *http.Request, v any, most int64) error {
 	// A form of another site's page can post without asking, but not as JSON.
 	if t, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); t != "application/json" {
 		return &api.Problem{Title: "wrong media type", Status: http.StatusUnsupportedMediaType, Detail: "the body is to be JSON", Hint: "send Content-Type: application/json"}
 	}
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxJSON))
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, most))
 	d.DisallowUnknownFields()
 	err := d.Decode(v)
 	if err == nil {

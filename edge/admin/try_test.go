@@ -65,6 +65,40 @@ func TestTryFilter(t *testing.T) {
 	bad("f", api.TryRequest{Request: api.HTTPRequest{URL: "/"}}, 422, "has no host")
 }
 
+// As much content can be tried as a trial takes, whatever it is encoded as, and no more.
+func TestTryLarge(t *testing.T) {
+	_, addr := start(t, t.TempDir(), config.Admin{})
+	c, err := api.NewClient(addr, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	b := guest(t, "header-set")
+	if _, err := c.PushFilter(t.Context(), "f", bytes.NewReader(b), int64(len(b)), api.Use{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	f := func(content string, status int) {
+		t.Helper()
+		q := api.TryRequest{Request: api.HTTPRequest{Method: "POST", URL: "http://127.0.0.1/"}, Response: new(api.HTTPResponse)}
+		q.Request.SetContent([]byte(content))
+		q.Response.SetContent([]byte(content))
+		got, err := c.TryFilter(t.Context(), "f", q)
+		p, refused := errors.AsType[*api.Problem](err)
+		switch {
+		case status != 200:
+			if !refused || p.Status != status {
+				t.Errorf("%d bytes: got %v, want %d", len(content), err, status)
+			}
+		case err != nil || got.Request.Bytes != int64(len(content)) || got.Response.Bytes != int64(len(content)):
+			t.Errorf("%d bytes: got %v, %+v", len(content), err, got.Verdict)
+		}
+	}
+	f(strings.Repeat("\x01", 1<<20), 200)
+	f(strings.Repeat("\xff", 1<<20), 200)
+	f(strings.Repeat("a", 1<<20+1), 422)
+	f(strings.Repeat("a", 9<<20), 413)
+}
+
 // A trial with nothing but curl; what is not asked in JSON is refused.
 func TestTryFunction(t *testing.T) {
 	_, addr := start(t, t.TempDir(), config.Admin{})
