@@ -72,29 +72,34 @@ func TestRust(t *testing.T) {
 	}
 }
 
-var built = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "jwt-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	out := filepath.Join(dir, "jwt.wasm")
-	if err := run(env, "sh", "build.sh", out); err != nil {
-		return nil, err
-	}
-	return os.ReadFile(out)
-})
+// built builds the module, with a feature or none, once each.
+var built = map[string]func() ([]byte, error){"": builds(""), "jwks": builds("jwks")}
+
+func builds(feature string) func() ([]byte, error) {
+	return sync.OnceValues(func() ([]byte, error) {
+		dir, err := os.MkdirTemp("", "jwt-")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(dir)
+		out := filepath.Join(dir, "jwt.wasm")
+		if err := run(env, "sh", "build.sh", out, feature); err != nil {
+			return nil, err
+		}
+		return os.ReadFile(out)
+	})
+}
 
 // env is what built builds with.
 var env []string
 
-// module builds the module, once.
-func module(t testing.TB) []byte {
+// module returns the module with a feature, or none.
+func module(t testing.TB, feature string) []byte {
 	t.Helper()
 	if env == nil {
 		env = environment(t)
 	}
-	binary, err := built()
+	binary, err := built[feature]()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +118,7 @@ func filter(t testing.TB, e *wasm.Engine, keys ...key) *httpwasm.Filter {
 		t.Fatal(err)
 	}
 	log := new(bytes.Buffer)
-	f, err := httpwasm.Load(context.Background(), e, module(t), httpwasm.Config{
+	f, err := httpwasm.Load(context.Background(), e, module(t, ""), httpwasm.Config{
 		Config: config, Timeout: 10 * time.Second, Log: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, log)

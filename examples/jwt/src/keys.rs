@@ -68,7 +68,8 @@ pub fn read(v: &Value) -> Result<Vec<Key>, String> {
     Ok(keys)
 }
 
-fn key(v: &Value) -> Result<Option<Key>, String> {
+/// Reads one key; none: it is not for signatures, or of a type that is unknown.
+pub fn key(v: &Value) -> Result<Option<Key>, String> {
     if v.members().is_none() {
         return Err("want a key (RFC 7517)".into());
     }

@@ -6,6 +6,7 @@ mod ed25519;
 #[cfg(target_arch = "wasm32")]
 mod filter;
 mod json;
+pub mod jwks;
 mod keys;
 mod modular;
 mod p256;
@@ -14,4 +15,6 @@ mod rsa;
 mod sha2;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_jwks;
 pub mod token;

@@ -76,13 +76,22 @@ impl<const N: usize> Modulus<N> {
             inverse = inverse.wrapping_mul(2u32.wrapping_sub(n[0].wrapping_mul(inverse))); // twice as many bits are right
         }
         let mut m = Modulus { n, inverse: inverse.wrapping_neg(), square: [0; N], one: [0; N] };
+        // From the greatest power of 2 that is less than n to R.
+        let words = N - n.iter().rev().take_while(|word| **word == 0).count();
+        let top = 32 * words - n[words - 1].leading_zeros() as usize - 1;
         let mut power = [0; N];
-        power[0] = 1;
-        for i in 0..64 * N {
-            if i == 32 * N {
-                m.one = power;
-            }
+        power[top / 32] = 1 << (top % 32);
+        for _ in top..32 * N {
             power = m.add(&power, &power);
+        }
+        m.one = power;
+        // 2^k R for the odd k of 32 N, and then that exponent times 2 until it is 32 N.
+        let twice = (32 * N).trailing_zeros();
+        for _ in 0..32 * N >> twice {
+            power = m.add(&power, &power);
+        }
+        for _ in 0..twice {
+            power = m.square(&power);
         }
         m.square = power;
         m

@@ -1,7 +1,9 @@
 //! Which tokens are good: the filter's configuration.
 
 use crate::json::{self, Value};
+use crate::jwks::{Published, Source, World};
 use crate::keys::{self, Key};
+use std::rc::Rc;
 
 /// How far clocks may differ if the configuration does not say, and the most, in seconds.
 const LEEWAY: f64 = 30.0;
@@ -10,7 +12,8 @@ const MAX_LEEWAY: f64 = 600.0;
 /// The configuration. See README.md.
 #[derive(Debug)]
 pub struct Policy {
-    pub keys: Vec<Key>,
+    pub keys: Vec<Rc<Key>>,
+    pub published: Option<Published>, // instead of keys
     pub issuers: Vec<String>,
     pub audiences: Vec<String>,
     pub typ: Option<String>,
@@ -24,10 +27,16 @@ pub struct Policy {
 
 impl Policy {
     pub fn read(config: &[u8]) -> Result<Policy, String> {
+        Policy::read_in(config, None)
+    }
+
+    /// Reads a configuration where keys can be fetched, if there is a world.
+    pub fn read_in(config: &[u8], mut world: Option<Box<dyn World>>) -> Result<Policy, String> {
         let v = json::parse(config).ok_or("config is not a map, or has a name twice")?;
         let members = v.members().ok_or("config is not a map")?;
         let mut p = Policy {
             keys: Vec::new(),
+            published: None,
             issuers: Vec::new(),
             audiences: Vec::new(),
             typ: None,
@@ -40,7 +49,11 @@ impl Policy {
         };
         for (name, v) in members {
             match name.as_str() {
-                "keys" => p.keys = keys::read(v)?,
+                "keys" => p.keys = keys::read(v)?.into_iter().map(Rc::new).collect(),
+                "jwks" => {
+                    let world = world.take().ok_or("jwks: this module is built without that; ./build.sh jwks.wasm jwks makes one with it")?;
+                    p.published = Some(Published { source: Source::read(v)?, world });
+                }
                 "issuer" => p.issuers = texts(name, v)?,
                 "audience" => p.audiences = texts(name, v)?,
                 "typ" => p.typ = Some(v.text().ok_or("typ: want a text")?.into()),
@@ -56,8 +69,10 @@ impl Policy {
                 _ => return Err(format!("there is no {:?}", name)),
             }
         }
-        if p.keys.is_empty() {
-            return Err("keys is missing".into());
+        match (p.keys.is_empty(), &p.published) {
+            (true, None) => return Err("keys is missing".into()),
+            (false, Some(_)) => return Err("keys and jwks: want one of them".into()),
+            _ => (),
         }
         if p.issuers.is_empty() {
             return Err("issuer is missing: keys are somebody's (RFC 8725, section 3.8)".into());

@@ -4,6 +4,7 @@ use crate::base64;
 use crate::json::{self, Value};
 use crate::keys::Key;
 use crate::policy::Policy;
+use std::rc::Rc;
 
 /// The longest token, in bytes.
 const MAX_TOKEN: usize = 8192;
@@ -19,7 +20,7 @@ pub struct Refused {
     pub why: &'static str,
 }
 
-fn invalid<T>(why: &'static str) -> Result<T, Refused> {
+pub(crate) fn invalid<T>(why: &'static str) -> Result<T, Refused> {
     Err(Refused { status: 401, error: "invalid_token", why })
 }
 
@@ -74,7 +75,7 @@ impl Policy {
 
     /// Returns the one key that a token may be signed with. The algorithm is the key's, so that
     /// a token cannot have a public key taken for a secret (RFC 8725, section 3.1).
-    fn key(&self, header: &Value) -> Result<&Key, Refused> {
+    fn key(&self, header: &Value) -> Result<Rc<Key>, Refused> {
         if header.get("crit").is_some() {
             return invalid("the token has extensions that are critical"); // RFC 7515, section 4.1.11: none is understood
         }
@@ -95,16 +96,27 @@ impl Policy {
         };
         let id = match header.get("kid") {
             None => None,
-            Some(Value::String(id)) => Some(id),
+            Some(Value::String(id)) => Some(id.as_str()),
             Some(_) => return invalid("the token is malformed"),
         };
-        let mut fit = self.keys.iter().filter(|k| match (&k.id, id) {
+        let key = match &self.published {
+            Some(published) => published.find(id)?,
+            None => self.given(id)?,
+        };
+        match key.algorithms().contains(&alg) {
+            true => Ok(key),
+            false => invalid("the token's algorithm is not that of the key"),
+        }
+    }
+
+    /// Returns the key of the configuration that a token names.
+    fn given(&self, id: Option<&str>) -> Result<Rc<Key>, Refused> {
+        let mut fit = self.keys.iter().filter(|k| match (k.id.as_deref(), id) {
             (Some(have), Some(want)) => have == want,
             _ => true, // a key that has no kid is the only one
         });
         match (fit.next(), fit.next()) {
-            (Some(key), None) if key.algorithms().contains(&alg) => Ok(key),
-            (Some(_), None) => invalid("the token's algorithm is not that of the key"),
+            (Some(key), None) => Ok(key.clone()),
             (None, _) => invalid("the token's key is unknown"),
             _ => invalid("the token does not name its key"),
         }
