@@ -105,13 +105,6 @@ func (b *flow) fail(err error) error {
 	return err
 }
 
-// failure returns why the guest has not let the content go, or nil.
-func (b *flow) failure() error {
-	b.s.v.mu.Lock()
-	defer b.s.v.mu.Unlock()
-	return b.denied
-}
-
 // passOn lets content go on as it came, after a failure.
 func (b *flow) passOn() {
 	r, q := &b.s.x.Request, &b.s.x.Response

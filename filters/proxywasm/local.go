@@ -78,22 +78,32 @@ func (a *args) localResponse() status {
 
 // answer makes the guest's own response the exchange's, if there is one.
 func (s *stream) answer() bool {
-	v := s.v
-	if v == nil {
+	if s.v == nil {
 		return false
 	}
-	v.mu.Lock()
+	s.v.mu.Lock()
+	l := s.take()
+	s.v.mu.Unlock()
+	if l != nil {
+		s.give(l)
+	}
+	return l != nil
+}
+
+// take returns the guest's own response, once, or nil. v.mu is held.
+func (s *stream) take() *local {
 	l := s.local
 	if l != nil {
 		s.local, s.replied = nil, true
 	}
-	v.mu.Unlock()
-	if l == nil {
-		return false
-	}
+	return l
+}
+
+// give makes a response of the guest's own the exchange's.
+func (s *stream) give(l *local) {
 	if l.rpc {
 		s.answerCall(l)
-		return true
+		return
 	}
 	var body edge.Body
 	length := int64(len(l.body))
@@ -107,7 +117,6 @@ func (s *stream) answer() bool {
 	for _, p := range l.fields {
 		s.x.Response.Fields.Add(p.Name, p.Value)
 	}
-	return true
 }
 
 // longestMessage is how much of the content of a local response a message of gRPC has, in

@@ -63,41 +63,47 @@ func (f *Filter) Filter(x *edge.Exchange, next edge.Handler) error {
 	s := f.begin(x)
 	s.keepRequest()
 	err := s.request()
-	if err != nil && !errors.Is(err, errOver) {
-		if !s.skips(err, ofRequest) {
-			return s.denial(err, ofRequest)
-		}
+	switch {
+	case err == nil:
+	case errors.Is(err, errOver) && s.answer():
+		return s.respond(nil)
+	case !s.skips(err, ofRequest):
+		return s.denial(err, ofRequest)
+	default:
 		s.before.restore(x)
 		s.flow[ofRequest].passOn()
 		return next.Serve(x)
 	}
-	if s.answer() {
-		return s.respond(nil)
-	}
-	if err != nil {
-		return s.denial(err, ofRequest)
-	}
 	failure := next.Serve(x)
-	if s.answer() { // in the midst of the request's content
+	local, denied, broken := s.meanwhile()
+	switch {
+	case local != nil: // in the midst of the request's content
+		s.give(local)
 		return s.respond(nil)
-	}
-	if err := s.flow[ofRequest].failure(); err != nil {
-		return s.denial(err, ofRequest)
-	}
-	if s.isBroken() { // and the policy is to go on
+	case denied != nil:
+		return s.denial(denied, ofRequest)
+	case broken: // and the policy is to go on
 		return failure
-	}
-	if failure != nil {
+	case failure != nil:
 		x.Answer(failure)
 	}
 	return s.respond(failure)
+}
+
+// meanwhile returns what has become of the guest while the request was served.
+func (s *stream) meanwhile() (l *local, denied error, broken bool) {
+	s.v.mu.Lock()
+	defer s.v.mu.Unlock()
+	return s.take(), s.flow[ofRequest].denied, s.v.broken != nil
 }
 
 // respond has the guest see the response, which may be that of a failure, or its own,
 // as in Envoy.
 func (s *stream) respond(failure error) error {
 	s.keepResponse()
-	if err := s.response(); err != nil {
+	err := s.response()
+	own := s.settle(ofResponse)
+	if err != nil {
 		if !s.skips(err, ofResponse) {
 			return s.denial(err, ofResponse)
 		}
@@ -105,7 +111,7 @@ func (s *stream) respond(failure error) error {
 		s.flow[ofResponse].passOn()
 		return failure
 	}
-	if s.answer() {
+	if own && s.answer() {
 		return nil
 	}
 	if failure != nil && !s.touched {
@@ -130,16 +136,18 @@ func (s *stream) request() error {
 	for s.id <= rootID {
 		s.id = s.f.ids.Add(1)
 	}
+	r := &s.x.Request
+	paused := false
 	v.mu.Lock()
 	s.v = v
 	v.add(s)
-	_, err = v.enter(s, onContextCreate, uint64(s.id), rootID)
+	v.together(s, func() {
+		if _, err = v.enter(s, onContextCreate, uint64(s.id), rootID); err == nil {
+			paused, err = s.head(ofRequest, onRequestHeaders, requestHeaders, r.Body == nil)
+		}
+	})
 	v.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	r := &s.x.Request
-	if err := s.head(ofRequest, onRequestHeaders, requestHeaders, r.Body == nil); err != nil {
+	if err = s.hold(ofRequest, paused, err); err != nil {
 		return err
 	}
 	fl := &s.flow[ofRequest]
@@ -153,29 +161,31 @@ func (s *stream) request() error {
 
 // response tells the guest of the response, as far as it is at hand.
 func (s *stream) response() error {
-	s.v.mu.Lock()
-	s.answered = true
-	s.v.mu.Unlock()
 	r := &s.x.Response
 	bodiless := r.Body == nil || r.Tunnel != nil || s.x.Request.Method == "HEAD" || r.Status == 204 || r.Status == 304
-	if err := s.head(ofResponse, onResponseHeaders, responseHeaders, bodiless); err != nil || bodiless {
-		s.settle(ofResponse)
+	s.v.mu.Lock()
+	s.answered = true
+	paused, err := s.head(ofResponse, onResponseHeaders, responseHeaders, bodiless)
+	s.v.mu.Unlock()
+	if err = s.hold(ofResponse, paused, err); err != nil || bodiless {
 		return err
 	}
-	var err error
 	r.Body, r.Length, err = s.flow[ofResponse].begin(r.Body, r.Length, &r.Trailers)
-	s.settle(ofResponse)
 	return err
 }
 
-// head tells the guest of a message's head, and waits if it pauses.
-func (s *stream) head(d direction, c callback, kind uint32, last bool) error {
+// head tells the guest of a message's head. v.mu is held.
+func (s *stream) head(d direction, c callback, kind uint32, last bool) (paused bool, err error) {
 	l := s.linesOf(kind)
 	n, end := l.len(), uint64(0)
 	if last {
 		end = 1
 	}
-	paused, err := s.tell(d, c, uint64(s.id), uint64(n), end)
+	return s.told(d, c, uint64(s.id), uint64(n), end)
+}
+
+// hold waits if the guest has paused a message at its head.
+func (s *stream) hold(d direction, paused bool, err error) error {
 	if err == nil && paused {
 		s.x.Block()
 		_, err = s.pause(d, false)
@@ -183,18 +193,25 @@ func (s *stream) head(d direction, c callback, kind uint32, last bool) error {
 	return err
 }
 
-// settle says that a message's head is passed on.
-func (s *stream) settle(d direction) {
+// settle says that a message's head is passed on, unless there is a response of the guest's
+// own in its place.
+func (s *stream) settle(d direction) (own bool) {
 	s.v.mu.Lock()
+	defer s.v.mu.Unlock()
 	s.settled[d] = true
-	s.v.mu.Unlock()
+	return s.local != nil
 }
 
 // tell calls the guest, and reports whether it pauses.
 func (s *stream) tell(d direction, c callback, params ...uint64) (paused bool, err error) {
+	s.v.mu.Lock()
+	defer s.v.mu.Unlock()
+	return s.told(d, c, params...)
+}
+
+// told is tell, while v.mu is held.
+func (s *stream) told(d direction, c callback, params ...uint64) (paused bool, err error) {
 	v := s.v
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	if err := s.deliver(); err != nil {
 		return false, err
 	}
@@ -262,12 +279,6 @@ func (s *stream) signal() {
 		default:
 		}
 	}
-}
-
-func (s *stream) isBroken() bool {
-	s.v.mu.Lock()
-	defer s.v.mu.Unlock()
-	return s.v.broken != nil
 }
 
 // skips reports whether the exchange goes on in spite of err, which it counts and logs
@@ -339,21 +350,22 @@ func (s *stream) end() {
 	}
 	v.mu.Lock()
 	s.ending = true // it makes no further requests
-	cancel := s.cancel
-	v.mu.Unlock()
-	if cancel != nil {
+	if cancel := s.cancel; cancel != nil {
+		v.mu.Unlock()
 		cancel()
 		s.requests.Wait()
+		v.mu.Lock()
 	}
-	v.mu.Lock()
-	for _, c := range [...]callback{onDone, onLog, onDelete} {
-		if v.broken != nil {
-			break
+	v.together(s, func() {
+		for _, c := range [...]callback{onDone, onLog, onDelete} {
+			if v.broken != nil {
+				break
+			}
+			if _, err := v.enter(s, c, uint64(s.id)); err != nil {
+				s.f.failed(err, "id", s.x.Record.ID)
+			}
 		}
-		if _, err := v.enter(s, c, uint64(s.id)); err != nil {
-			s.f.failed(err, "id", s.x.Record.ID)
-		}
-	}
+	})
 	if !v.leads {
 		v.current = s
 		v.flush()

@@ -118,6 +118,13 @@ func (v *vm) enter(s *stream, c callback, params ...uint64) (result uint64, err 
 	return v.stack[0], nil
 }
 
+// together makes calls in a context's, whose time is known as a whole. v.mu is held.
+func (v *vm) together(s *stream, calls func()) {
+	took := v.in.Took()
+	v.in.Together(calls)
+	s.took += v.in.Took() - took
+}
+
 // serve puts a context in effect; nil is the root's.
 func (v *vm) serve(s *stream) {
 	v.current, v.use.Exchange, v.use.Passed = s, nil, false

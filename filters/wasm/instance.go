@@ -22,13 +22,14 @@ type Instance struct {
 	failed bool
 	kept   bool // see Keep
 
-	limit time.Duration // running time of a call
-	left  time.Duration // running time left to this call
-	since time.Duration // when it began to run again, by now
-	took  time.Duration // running time of all calls
-	over  atomic.Int32  // 0, or 1 + the cause of why nothing may run any more
-	mu    sync.Mutex    // guards the following field
-	done  chan struct{} // closed when over; nil until somebody waits for that
+	limit    time.Duration // running time of a call
+	left     time.Duration // running time left to this call
+	together bool          // see Together
+	since    time.Duration // when it began to run again, by now
+	took     time.Duration // running time of all calls
+	over     atomic.Int32  // 0, or 1 + the cause of why nothing may run any more
+	mu       sync.Mutex    // guards the following field
+	done     chan struct{} // closed when over; nil until somebody waits for that
 }
 
 // start runs what initialises a sandbox that was made from the module.
@@ -74,9 +75,13 @@ func (in *Instance) call(export string, limit time.Duration, stack []uint64) err
 		in.failed = true
 		return in.ended("call " + export)
 	}
-	in.resume(limit)
+	if !in.together {
+		in.resume(limit)
+	}
 	err := fn.CallWithStack(in, stack)
-	in.pause()
+	if !in.together || err != nil {
+		in.pause()
+	}
 	if err != nil {
 		return in.fail("call "+export, err)
 	}

@@ -43,6 +43,18 @@ func (in *Instance) pause() {
 	in.left -= ran
 }
 
+// Together has the calls that f makes, one after the other, be one as far as time is
+// concerned: what each costs is not known then, and the clock is read twice for all.
+func (in *Instance) Together(f func()) {
+	in.resume(in.limit)
+	in.together = true
+	f()
+	in.together = false
+	if !in.failed {
+		in.pause() // else it was, to tell of the failure
+	}
+}
+
 // now is the time on a monotonic clock.
 func now() time.Duration { return time.Since(epoch) }
 

@@ -292,6 +292,54 @@ func TestWaitIsNotCounted(t *testing.T) {
 	})
 }
 
+// Calls that are made together are one as far as time is concerned, and what one waits
+// for counts for none.
+func TestTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := NewEngine(Config{})
+		defer e.Close()
+		h := anyHost(t, "deny")
+		for i := range h.Funcs {
+			h.Funcs[i].Call = func(in *Instance, _ []uint64) {
+				time.Sleep(time.Second)
+				in.Wait(func() { time.Sleep(time.Hour) })
+			}
+		}
+		m, err := e.Compile(context.Background(), guests.Read(t, "deny"), h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		p := newPool(t, m, Options{Limits: Limits{Call: time.Minute}})
+		in, err := p.Get(nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer in.Close()
+		call := func() {
+			var stack [1]uint64
+			if err := in.Call("handle_request", stack[:]); err != nil {
+				t.Error(err)
+			}
+		}
+		call()
+		once := in.Took()
+		in.Together(func() {
+			call()
+			call()
+			if in.Took() >= 3*once {
+				t.Errorf("what they take is known before they have ended: %v", in.Took())
+			}
+		})
+		if got := in.Took(); once < time.Second || got != 3*once {
+			t.Errorf("one takes %v, and three take %v", once, got)
+		}
+		if call(); in.Took() != 4*once {
+			t.Errorf("the one behind them takes %v", in.Took()-3*once)
+		}
+	})
+}
+
 func TestHostPanics(t *testing.T) {
 	e := NewEngine(Config{})
 	defer e.Close()
