@@ -31,6 +31,21 @@ func (s *Server) compileFunction(ctx context.Context, binary []byte) (*wasm.Modu
 // nothing is pending where all is as it is to be.
 func nothing() pending { return pending{func() {}, func() {}} }
 
+// several reports whether the configuration says which versions of a module serve: else
+// it is the one that is current. s.changing is held.
+func (s *Server) several(k *kind, name string) bool {
+	c := k.deploy(s.snapshot.Load().file, name)
+	return c != nil && len(c.Versions) > 0
+}
+
+// renew notes that the current version serves alone from now on, as it may have done
+// before.
+func (s *Server) renew(k *kind, name string) {
+	if err := k.Renew(name); err != nil {
+		s.log.Warn("since when a version serves could not be kept", k.what, name, "error", err)
+	}
+}
+
 // readyCurrent is ready for the version that is current.
 func (s *Server) readyCurrent(k *kind, name string) (pending, int, error) {
 	v, err := k.Current(name)

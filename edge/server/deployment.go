@@ -163,7 +163,7 @@ func (s *Server) prepareFunction(f *function, w *wanted) (*deployment[*fn.Functi
 // prepare makes the deployment that is wanted, but for what serves.
 func prepare[G guest](s *Server, sl *slot[G], name string, w *wanted, of func() *kind,
 	load func(registry.Version, bool) (G, error), run func(G, *edge.Exchange, edge.Handler, string) error) (*deployment[G], error) {
-	d, err := sl.prepare(w, load)
+	d, err := sl.prepare(w, of().past(name), load)
 	if err != nil {
 		return nil, err
 	}

@@ -164,6 +164,7 @@ func (s *Server) inTwoSteps(k *kind, name string, c api.DeploymentChange, to edi
 // s.changing is held.
 func (s *Server) settle(k *kind, name string, c api.DeploymentChange, cause string, to edit, why *retreat) (err error) {
 	undo := func() error { return nil }
+	alone := len(c.Versions) == 1 && why == nil && s.several(k, name)
 	var v registry.Version
 	if len(c.Versions) == 1 {
 		if why != nil {
@@ -181,7 +182,9 @@ func (s *Server) settle(k *kind, name string, c api.DeploymentChange, cause stri
 		// Where the configuration is the same as before the current version is not.
 		var p pending
 		if p, _, err = k.ready(name, v); err == nil {
-			p.deploy()
+			if p.deploy(); alone {
+				s.renew(k, name)
+			}
 			return nil
 		}
 	}

@@ -180,6 +180,8 @@ func (s *Server) listFilters() []api.Filter {
 // describeFilter returns a filter as the API shows it. s.mu is held.
 func (s *Server) describeFilter(name string) api.Filter {
 	d := api.Filter{Name: name, Routes: filterRoutes(s.snapshot.Load().file, name)}
+	gone := s.filters.past(name)
+	d.Runs, d.Failures = gone.runs.Load(), gone.failures.Load()
 	for _, f := range s.shared.filters {
 		if f.name != name {
 			continue
@@ -198,9 +200,7 @@ func (s *Server) describeFilter(name string) api.Filter {
 		for _, one := range v.running {
 			st := one.guest.Stats()
 			d.Runs += st.Calls
-			for _, n := range st.Failures {
-				d.Failures += n
-			}
+			d.Failures += failures(st)
 		}
 		v.release()
 	}

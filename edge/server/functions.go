@@ -202,6 +202,8 @@ func (s *Server) listFunctions() []api.Function {
 // describeFunction returns a function as the API shows it. s.mu is held.
 func (s *Server) describeFunction(name string) api.Function {
 	d := api.Function{Name: name, Routes: functionRoutes(s.snapshot.Load().file, name), Schedule: s.describeSchedule(name)}
+	gone := s.functions.past(name)
+	d.Runs, d.Failures = gone.runs.Load(), gone.failures.Load()
 	for _, f := range s.shared.functions {
 		if f.name != name {
 			continue
@@ -220,10 +222,8 @@ func (s *Server) describeFunction(name string) api.Function {
 		for _, one := range v.running {
 			st := one.guest.Stats()
 			d.Runs += st.Calls
+			d.Failures += failures(st)
 			d.Running += st.Instances
-			for _, n := range st.Failures {
-				d.Failures += n
-			}
 		}
 		v.release()
 	}

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
@@ -27,6 +29,9 @@ type library struct {
 	*registry.Store
 	what     string              // "filter" or "function"
 	retreats map[string]*retreat // by name: those that are not kept yet. Guarded by Server.changing
+
+	mu    sync.Mutex // guards the following field
+	pasts map[string]*past
 }
 
 // openLibrary opens the modules that the state directory has.
@@ -35,7 +40,26 @@ func openLibrary(state, dir, what string) (*library, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the state directory: %w", err)
 	}
-	return &library{store, what, make(map[string]*retreat)}, nil
+	return &library{Store: store, what: what, retreats: make(map[string]*retreat), pasts: make(map[string]*past)}, nil
+}
+
+// past returns what takes what guests of a name have done that are gone.
+func (l *library) past(name string) *past {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.pasts[name]
+	if p == nil {
+		p = new(past)
+		l.pasts[name] = p
+	}
+	return p
+}
+
+// forget forgets the past of the names of which it is not true.
+func (l *library) forget(is func(name string) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	maps.DeleteFunc(l.pasts, func(name string, _ *past) bool { return !is(name) })
 }
 
 // seed makes the module in a file the current version of name, if the file is

@@ -127,6 +127,7 @@ func (s *Server) putToUse(k *kind, name string, up *registry.Upload, tag, cause 
 	if p.version, p.created, err = up.Accept(registry.API); err != nil {
 		return p, k.problem(name, err)
 	}
+	several := s.several(k, name)
 	deployed := nothing()
 	p.change, err = s.changeNow(api.Change{}, cause, e)
 	if err == nil {
@@ -135,7 +136,9 @@ func (s *Server) putToUse(k *kind, name string, up *registry.Upload, tag, cause 
 	if err != nil {
 		return p, errors.Join(err, up.Undo())
 	}
-	deployed.deploy()
+	if deployed.deploy(); several {
+		s.renew(k, name)
+	}
 	return p, nil
 }
 

@@ -160,8 +160,12 @@ func (s *Server) goLive(n *next) {
 		bd.configure(file)
 	}
 	s.hold(file)
-	s.meters.filters.keep(func(name string) bool { return file.Filter(name) != nil })
-	s.meters.programs.keep(func(name string) bool { return file.Function(name) != nil })
+	isFilter := func(name string) bool { return file.Filter(name) != nil }
+	isFunction := func(name string) bool { return file.Function(name) != nil }
+	s.meters.filters.keep(isFilter)
+	s.meters.programs.keep(isFunction)
+	s.filters.forget(isFilter)
+	s.functions.forget(isFunction)
 	s.keepMeters(file)
 	s.reschedule(file, n.functions)
 	s.applied = time.Now()

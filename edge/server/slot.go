@@ -54,6 +54,23 @@ type version[G guest] struct {
 	digest string // of its module
 	guest  G
 	users  atomic.Int64 // deployments that have it, and copies of exchanges in it; 0: closed
+	past   *past        // takes what it has done once it is closed; nil: nobody does
+}
+
+// past is what the guests of a filter or function have done that are gone.
+type past struct{ runs, failures atomic.Uint64 }
+
+func (p *past) add(st wasm.Stats) {
+	p.runs.Add(st.Calls)
+	p.failures.Add(failures(st))
+}
+
+// failures returns how often a guest has failed, of whatever cause.
+func failures(st wasm.Stats) (sum uint64) {
+	for _, n := range st.Failures {
+		sum += n
+	}
+	return sum
 }
 
 // acquire returns what serves, which stays open until it is released; nil: there is
@@ -105,9 +122,13 @@ func (v *version[G]) acquire() bool {
 func (v *version[G]) End(*edge.Exchange) { v.release() }
 
 func (v *version[G]) release() {
-	if v.users.Add(-1) == 0 {
-		v.guest.Close()
+	if v.users.Add(-1) != 0 {
+		return
 	}
+	if v.past != nil {
+		v.past.add(v.guest.Stats())
+	}
+	v.guest.Close()
 }
 
 // deploy makes d current, and lets the one before it end with its last exchange.
@@ -162,7 +183,7 @@ func same(a, b registry.Version) bool { return a.Number == b.Number && a.Digest 
 // prepare makes the deployment that is wanted, but for what follows from its versions. It
 // takes over what runs already, and loads the rest. Who gets it deploys or closes it.
 // s.changing is held, so that what runs goes on running.
-func (s *slot[G]) prepare(w *wanted, load func(v registry.Version, shadow bool) (G, error)) (_ *deployment[G], err error) {
+func (s *slot[G]) prepare(w *wanted, p *past, load func(v registry.Version, shadow bool) (G, error)) (_ *deployment[G], err error) {
 	d := &deployment[G]{wanted: *w}
 	defer func() {
 		if err != nil {
@@ -180,7 +201,9 @@ func (s *slot[G]) prepare(w *wanted, load func(v registry.Version, shadow bool) 
 			return nil, err
 		}
 		made := &version[G]{number: v.Number, digest: v.Digest, guest: g}
-		made.users.Store(1)
+		if made.users.Store(1); !shadow {
+			made.past = p
+		}
 		return made, nil
 	}
 	for _, v := range w.versions {

@@ -101,7 +101,7 @@ type Store struct {
 // record is what the store knows of a name, and the JSON of its file.
 type record struct {
 	Current  int       `json:"current"`        // number of the version; 0: all were only stored
-	Since    time.Time `json:"since,omitzero"` // when it became current
+	Since    time.Time `json:"since,omitzero"` // when it became current, or alone was again
 	Past     []int     `json:"past,omitempty"` // those that were current before it, the latest last
 	Last     int       `json:"last"`           // highest number given
 	File     string    `json:"file,omitempty"` // digest that the configuration's file had when it was last seen
@@ -332,7 +332,9 @@ func (s *Store) use(name string, number int, why *Retreat) (v Version, undo func
 	}
 	next := before.clone()
 	next.use(number)
-	next.Retreat = why
+	if next.Retreat = why; why != nil {
+		next.Since = now() // alone again
+	}
 	next.forget()
 	if err := s.commit(name, next); err != nil {
 		return v, undo, err
@@ -345,6 +347,20 @@ func (s *Store) use(name string, number int, why *Retreat) (v Version, undo func
 		}
 		return s.commit(name, before)
 	}, nil
+}
+
+// Renew notes that the current version of a name is again all that there is of it, after
+// others were beside it.
+func (s *Store) Renew(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before, err := s.find(name)
+	if err != nil {
+		return err
+	}
+	next := before.clone()
+	next.Since = now()
+	return s.commit(name, next)
 }
 
 // Version returns a version of a name.
