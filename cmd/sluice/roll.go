@@ -168,7 +168,11 @@ func showDeployment(g *globals, out *screen, d api.Deployment) error {
 	out.printf("\n")
 	t := text.NewTable("SERVES", ">SHARE", ">REQUESTS", ">ERRORS", ">TRAPS", ">MEAN", ">P95")
 	for _, v := range d.Versions {
-		t.Add("@"+strconv.Itoa(v.Version), text.Percent(v.Percent), text.Count(v.Requests), countOf(v.Errors, v.Requests), countOf(v.Traps, v.Requests), text.Milliseconds(v.Mean), text.Milliseconds(v.P95))
+		mean, p95 := "-", "-"
+		if v.Requests > 0 {
+			mean, p95 = text.Milliseconds(v.Mean), text.Milliseconds(v.P95)
+		}
+		t.Add("@"+strconv.Itoa(v.Version), text.Percent(v.Percent), text.Count(v.Requests), countOf(v.Errors, v.Requests), countOf(v.Traps, v.Requests), mean, p95)
 	}
 	if err := out.tables(t); err != nil {
 		return err

@@ -18,9 +18,15 @@ const (
 	buckets      = steps + len(Bounds)
 )
 
+// fineBounds is how many of the Bounds come before those that all histograms have: of
+// what takes microseconds, as modules do.
+const fineBounds = 6
+
 // Bounds are the upper bounds of the buckets that Prometheus gets to see. A
 // duration that equals one belongs below it.
 var Bounds = [...]time.Duration{
+	10 * time.Microsecond, 25 * time.Microsecond, 50 * time.Microsecond,
+	100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond,
 	1 * time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond,
 	10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond,
 	100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,

@@ -1,5 +1,7 @@
 package metrics
 
+import "time"
+
 // Metric is one of the metrics that there are.
 type Metric uint8
 
@@ -68,6 +70,14 @@ var (
 	verdict  = Label{"verdict", "`same`: it would have made the same of it; `differs`; `failed`: its module did; `dropped`: it got no copy"}
 	cause    = Label{"cause", "`trap`, `timeout`, `exit`, `abi`, `busy`, `oversized`, `closed`, `stopped`"}
 )
+
+// bounds returns the upper bounds of the buckets of a histogram.
+func (m Metric) bounds() []time.Duration {
+	if m == FilterDuration || m == FunctionDuration {
+		return Bounds[:]
+	}
+	return Bounds[fineBounds:]
+}
 
 // descriptions is the one table of metrics.
 var descriptions = [metricCount]Description{

@@ -93,22 +93,23 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	for m := range w.families {
 		for _, s := range w.families[m].series {
-			out <- s.metric(c.descs[m], descriptions[m].Type)
+			out <- s.metric(c.descs[m], Metric(m))
 		}
 	}
 }
 
-// metric returns s as the library has it.
-func (s *series) metric(d *prometheus.Desc, t Type) prometheus.Metric {
-	switch t {
+// metric returns s, of the metric m, as the library has it.
+func (s *series) metric(d *prometheus.Desc, m Metric) prometheus.Metric {
+	switch descriptions[m].Type {
 	case CounterType:
 		return prometheus.MustNewConstMetric(d, prometheus.CounterValue, s.value, s.labels...)
 	case GaugeType:
 		return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, s.value, s.labels...)
 	}
-	below := make(map[float64]uint64, len(Bounds))
-	for i, b := range Bounds {
-		below[b.Seconds()] = s.below[i]
+	bounds := m.bounds()
+	below := make(map[float64]uint64, len(bounds))
+	for i, n := range s.below[len(Bounds)-len(bounds):] {
+		below[bounds[i].Seconds()] = n
 	}
 	return prometheus.MustNewConstHistogram(d, s.count, s.value, below, s.labels...)
 }

@@ -204,8 +204,13 @@ func TestProtobuf(t *testing.T) {
 		}
 	}
 	h := got["sluice_request_duration_seconds"].GetMetric()[0].GetHistogram()
-	if h.GetSampleCount() != 2 || h.GetSampleSum() != 60.003 || len(h.Bucket) != len(Bounds) || h.Bucket[1].GetCumulativeCount() != 0 || h.Bucket[2].GetCumulativeCount() != 1 {
+	if h.GetSampleCount() != 2 || h.GetSampleSum() != 60.003 || len(h.Bucket) != len(Bounds)-fineBounds || h.Bucket[1].GetCumulativeCount() != 0 || h.Bucket[2].GetCumulativeCount() != 1 {
 		t.Errorf("the histogram is %v", h)
+	}
+	// What modules take is told apart below a millisecond.
+	fine := got["sluice_filter_duration_seconds"].GetMetric()[0].GetHistogram()
+	if len(fine.Bucket) != len(Bounds) || fine.Bucket[0].GetUpperBound() != 10e-6 || fine.Bucket[5].GetUpperBound() != 0.5e-3 {
+		t.Errorf("the histogram is %v", fine)
 	}
 }
 

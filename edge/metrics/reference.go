@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Reference returns a description of all metrics in Markdown.
@@ -31,7 +32,7 @@ func Reference() string {
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", u.label.Name, of, u.label.Values)
 	}
-	fmt.Fprintf(&b, referenceEnd, boundList())
+	fmt.Fprintf(&b, referenceEnd, boundList(Bounds[fineBounds:]), boundList(Bounds[:fineBounds]))
 	return b.String()
 }
 
@@ -58,10 +59,10 @@ func labelUses() (list []labelUse) {
 	return list
 }
 
-// boundList returns the bounds of histograms as Prometheus has them.
-func boundList() string {
-	list := make([]string, len(Bounds))
-	for i, b := range Bounds {
+// boundList returns bounds as Prometheus has them.
+func boundList(bounds []time.Duration) string {
+	list := make([]string, len(bounds))
+	for i, b := range bounds {
 		list[i] = strconv.FormatFloat(b.Seconds(), 'g', -1, 64)
 	}
 	return strings.Join(list, ", ")
@@ -85,6 +86,7 @@ Beside these there are the usual ` + "`go_*` and `process_*`" + ` of the process
 
 - Units are seconds and bytes. Counters begin at 0 when the process starts; a reload keeps them for whatever keeps its name.
 - Histograms have the buckets %s seconds, exactly: what takes as long as a bound is in its bucket.
+  Those of filters and functions have %s besides.
 - The values of labels are names of the configuration, or of a small fixed set. Nothing that a client sends becomes one:
   an unknown method is ` + "`_other`" + `.
 - What filters and functions define by the [module ` + "`sluice`" + `](../abi.md#the-sluice-module) is ` + "`sluice_guest_NAME`" + `, with the label ` + "`filter` or `function`" + ` and those of the guest.

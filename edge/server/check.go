@@ -26,8 +26,8 @@ func Check(ctx context.Context, file *config.File) (*diag.List, error) {
 	if err != nil {
 		return problems, err
 	}
-	log := slog.New(slog.DiscardHandler)
-	s := &Server{log: log, wasm: wasm.NewEngine(wasm.Config{Log: log})}
+	s := &Server{log: slog.New(slog.DiscardHandler)}
+	s.wasm = wasm.NewEngine(wasm.Config{Log: s.log})
 	defer s.wasm.Close()
 	s.guests.meters, s.guests.data = hostmod.NewRegistry(hostmod.MeterConfig{}), proxywasm.NewShared(proxywasm.SharedConfig{})
 	s.guests.closed = true // the keys are the running proxy's
@@ -36,15 +36,16 @@ func Check(ctx context.Context, file *config.File) (*diag.List, error) {
 }
 
 // checkModules looks whether the files of modules can be what the configuration wants of
-// them.
+// them. What those say is not logged: an error has it.
 func (s *Server) checkModules(ctx context.Context, file *config.File, problems *diag.List) {
+	log := slog.New(slog.DiscardHandler)
 	for i := range file.Filters {
 		f := &file.Filters[i]
-		checkModule(problems, f.Place, f.Wasm, func(binary []byte) (*wasm.Module, string, error) { return s.checkFilter(ctx, binary, f) })
+		checkModule(problems, f.Place, f.Wasm, func(binary []byte) (*wasm.Module, string, error) { return s.checkFilter(ctx, binary, f, log) })
 	}
 	for i := range file.Functions {
 		f := &file.Functions[i]
-		checkModule(problems, f.Place, f.Wasm, func(binary []byte) (*wasm.Module, string, error) { return s.checkFunction(ctx, binary, f) })
+		checkModule(problems, f.Place, f.Wasm, func(binary []byte) (*wasm.Module, string, error) { return s.checkFunction(ctx, binary, f, log) })
 	}
 }
 

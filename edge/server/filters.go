@@ -44,7 +44,7 @@ func (b *builder) newFilter(c *config.Filter, pin int) (*filter, error) {
 	if pin == 0 && c.Wasm != "" {
 		current, err = b.s.filters.seed(c.Name, c.Wasm, func(binary []byte) (string, error) {
 			var abi string
-			m, abi, err = b.s.checkFilter(context.Background(), binary, c)
+			m, abi, err = b.s.checkFilter(context.Background(), binary, c, b.s.log)
 			return abi, err
 		})
 	}
@@ -82,13 +82,13 @@ func (b *builder) newFilter(c *config.Filter, pin int) (*filter, error) {
 
 // checkFilter compiles a module and makes an instance of it, with what the filter
 // allows it, and returns the name of its ABI. Who gets the module closes it.
-func (s *Server) checkFilter(ctx context.Context, binary []byte, c *config.Filter) (*wasm.Module, string, error) {
+func (s *Server) checkFilter(ctx context.Context, binary []byte, c *config.Filter, log *slog.Logger) (*wasm.Module, string, error) {
 	m, err := filters.Compile(ctx, s.wasm, binary)
 	if err != nil {
 		return nil, "", err
 	}
 	cfg := s.filterConfig(c, 0)
-	cfg.Log = slog.New(slog.DiscardHandler) // an error has what it says
+	cfg.Log = log
 	cfg.Host, cfg.Proxy = s.quiet(ofFilter, c.Name, &c.Allow), quietProxy(cfg.Proxy)
 	f, err := filters.New(m, cfg)
 	if err != nil {

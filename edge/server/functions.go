@@ -47,7 +47,7 @@ func (b *builder) newFunction(c *config.Function, pin int) (*function, error) {
 	if pin == 0 && c.Wasm != "" {
 		current, err = b.s.functions.seed(c.Name, c.Wasm, func(binary []byte) (string, error) {
 			var abi string
-			m, abi, err = b.s.checkFunction(context.Background(), binary, c)
+			m, abi, err = b.s.checkFunction(context.Background(), binary, c, b.s.log)
 			return abi, err
 		})
 	}
@@ -89,13 +89,13 @@ func (b *builder) newFunction(c *config.Function, pin int) (*function, error) {
 
 // checkFunction compiles a module, and returns the name of its ABI. Who gets the
 // module closes it.
-func (s *Server) checkFunction(ctx context.Context, binary []byte, c *config.Function) (*wasm.Module, string, error) {
+func (s *Server) checkFunction(ctx context.Context, binary []byte, c *config.Function, log *slog.Logger) (*wasm.Module, string, error) {
 	m, err := fn.Compile(ctx, s.wasm, binary)
 	if err != nil {
 		return nil, "", err
 	}
 	cfg := s.functionConfig(c, 0, nil)
-	cfg.Log = slog.New(slog.DiscardHandler) // an error has what it says
+	cfg.Log = log
 	cfg.Host = s.quiet(ofFunction, c.Name, &c.Allow)
 	f, err := fn.New(m, cfg)
 	if err != nil {

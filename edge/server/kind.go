@@ -36,7 +36,7 @@ func (s *Server) ofFilters() *kind {
 	configuredAs := func(c *config.Filter) *configured {
 		return &configured{wasm: c.Wasm, deploy: &c.Deploy, bare: c.Config == nil,
 			check: func(ctx context.Context, binary []byte) (*wasm.Module, string, error) {
-				return s.checkFilter(ctx, binary, c)
+				return s.checkFilter(ctx, binary, c, s.log)
 			}}
 	}
 	return &kind{
@@ -56,7 +56,7 @@ func (s *Server) ofFunctions() *kind {
 	configuredAs := func(c *config.Function) *configured {
 		return &configured{wasm: c.Wasm, deploy: &c.Deploy, scheduled: c.Every != 0,
 			check: func(ctx context.Context, binary []byte) (*wasm.Module, string, error) {
-				return s.checkFunction(ctx, binary, c)
+				return s.checkFunction(ctx, binary, c, s.log)
 			}}
 	}
 	return &kind{

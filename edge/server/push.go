@@ -97,7 +97,7 @@ func (s *Server) push(ctx context.Context, k *kind, name string, module io.Reade
 	return v, created, nil
 }
 
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 func imports(m *wasm.Module) []string {
 	var all []string

@@ -67,7 +67,7 @@ func TestDifferenceNamesFiles(t *testing.T) {
 	}
 	path := filepath.Join(dir, "sluice.yaml")
 	want := "--- " + path + "\n+++ " + path + "\n"
-	if got := s.Check(t.Context(), []byte(stated + "# more\n")).Diff; !strings.HasPrefix(got, want) || c.Texts[0].Name != path {
+	if got := s.Check(t.Context(), []byte(stated+"# more\n")).Diff; !strings.HasPrefix(got, want) || c.Texts[0].Name != path {
 		t.Errorf("got %s, want %s; the file is %s", got, want, c.Texts[0].Name)
 	}
 }
