@@ -32,6 +32,15 @@ type flow struct {
 	whole  []byte // all of it, if it was at hand
 	room   []byte // the memory of out
 	pumped bool   // it is read by another goroutine than the one that serves, as far as we know
+	paused bool   // the guest holds it, and more of it is to be shown
+	ahead  chan read
+}
+
+// read is what a Read of content has returned.
+type read struct {
+	buf []byte // of bufpool
+	n   int
+	err error
 }
 
 var flowCallbacks = [2][2]callback{{onRequestBody, onRequestTrailers}, {onResponseBody, onResponseTrailers}}
@@ -133,9 +142,12 @@ func (b *flow) step() error {
 	if b.ended {
 		return io.EOF
 	}
-	buf := bufpool.Get(piece)
+	r, err := b.read()
+	if r.buf == nil { // the guest has let go what it held, or has failed meanwhile
+		return err
+	}
+	buf, n, err := r.buf, r.n, r.err
 	defer bufpool.Put(buf)
-	n, err := b.src.Read(buf)
 	if err != nil && err != io.EOF {
 		return err
 	}
@@ -176,6 +188,7 @@ func (b *flow) show(size int) error {
 				"content is more than the %d bytes that are held while it pauses", s.f.cfg.Body)}
 		}
 		if resumed, err := b.wait(true); err != nil || !resumed {
+			b.paused = true
 			return err
 		}
 		paused = false
@@ -201,8 +214,71 @@ func (b *flow) show(size int) error {
 	return nil
 }
 
+// read reads a piece. Where somebody else may resume the content of a request meanwhile,
+// another exchange or a call of gRPC, it is read on a goroutine of its own: then the buffer
+// that is returned is nil if that happens, and the next read returns the piece. The content
+// of a response is not, since engines want its Read on the goroutine that serves.
+func (b *flow) read() (read, error) {
+	s := b.s
+	if b.ahead == nil {
+		if b.d != ofRequest || !b.paused || !s.f.cfg.Shared && !s.calls() {
+			return b.readNow(), nil
+		}
+		b.ahead = make(chan read, 1)
+		go func(to chan<- read) { to <- b.readNow() }(b.ahead)
+	}
+	for {
+		select {
+		case r := <-b.ahead:
+			b.ahead = nil
+			return r, nil
+		case <-s.wake[b.d]:
+			if resumed, err := b.heed(); resumed || err != nil {
+				return read{}, err
+			}
+		}
+	}
+}
+
+func (b *flow) readNow() (r read) {
+	r.buf = bufpool.Get(piece)
+	r.n, r.err = b.src.Read(r.buf)
+	return r
+}
+
+// heed tells the guest of what it waits for while content is read, and lets the content go
+// if it says so.
+func (b *flow) heed() (resumed bool, err error) {
+	s := b.s
+	s.v.mu.Lock()
+	defer s.v.mu.Unlock()
+	err = s.deliver()
+	switch {
+	case err != nil:
+	case s.v.broken != nil:
+		err = s.v.broken
+	case s.local != nil || s.closed:
+		err = errOver
+	case b.paused && s.resumed[b.d]:
+		b.release()
+		return true, nil
+	}
+	return false, err
+}
+
+// stop ends what reads on a goroutine of its own.
+func (b *flow) stop() {
+	if b.ahead == nil {
+		return
+	}
+	b.src.Close()
+	bufpool.Put((<-b.ahead).buf)
+	b.ahead = nil
+}
+
 // release lets go what is held. v.mu is held.
 func (b *flow) release() {
+	b.paused = false
 	if len(b.out) == 0 {
 		b.out, b.held = b.held, b.out
 		return

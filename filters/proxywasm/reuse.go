@@ -62,7 +62,7 @@ func (s *stream) empty() {
 		wake:   s.wake,
 		own:    without(s.own),
 		done:   without(s.done),
-		calls:  without(s.calls),
+		rpcs:   without(s.rpcs),
 		before: s.before,
 		kept:   s.kept,
 		ours:   local{body: emptied(s.ours.body), fields: without(s.ours.fields)},

@@ -32,7 +32,7 @@ type root struct {
 	ready   []uint32      // queues that have messages
 	done    []event
 	pending int    // requests of its own
-	calls   []*rpc // of these, those of gRPC
+	rpcs    []*rpc // of these, those of gRPC
 
 	v *vm // what it runs on; nil: to be made. Of the goroutine that runs
 }

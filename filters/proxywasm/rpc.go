@@ -122,10 +122,10 @@ func compile(metadata *edge.Fields, list pairList) bool {
 func (r *rpc) start(v *vm) {
 	switch c := r.from.(type) {
 	case *stream:
-		c.calls = append(c.calls, r)
+		c.rpcs = append(c.rpcs, r)
 	case *root:
 		c.mu.Lock()
-		c.calls = append(c.calls, r)
+		c.rpcs = append(c.rpcs, r)
 		c.mu.Unlock()
 	}
 	serve := r.one
@@ -258,10 +258,10 @@ func (r *rpc) forget() {
 	isIt := func(other *rpc) bool { return other == r }
 	switch c := r.from.(type) {
 	case *stream:
-		c.calls = slices.DeleteFunc(c.calls, isIt)
+		c.rpcs = slices.DeleteFunc(c.rpcs, isIt)
 	case *root:
 		c.mu.Lock()
-		c.calls = slices.DeleteFunc(c.calls, isIt)
+		c.rpcs = slices.DeleteFunc(c.rpcs, isIt)
 		c.mu.Unlock()
 	}
 }
@@ -269,8 +269,8 @@ func (r *rpc) forget() {
 // rpc returns the call of an id, or nil. Contexts that live in one instance may have their
 // hands on the calls of all.
 func (v *vm) rpc(id uint32) *rpc {
-	in := func(calls []*rpc) *rpc {
-		for _, r := range calls {
+	in := func(rpcs []*rpc) *rpc {
+		for _, r := range rpcs {
 			if r.id == id {
 				return r
 			}
@@ -278,10 +278,10 @@ func (v *vm) rpc(id uint32) *rpc {
 		return nil
 	}
 	if v.only != nil {
-		return in(v.only.calls)
+		return in(v.only.rpcs)
 	}
 	for _, s := range v.streams {
-		if r := in(s.calls); r != nil {
+		if r := in(s.rpcs); r != nil {
 			return r
 		}
 	}
@@ -290,7 +290,7 @@ func (v *vm) rpc(id uint32) *rpc {
 	}
 	v.f.root.mu.Lock()
 	defer v.f.root.mu.Unlock()
-	return in(v.f.root.calls)
+	return in(v.f.root.rpcs)
 }
 
 func (a *args) grpcSend() status {

@@ -47,7 +47,7 @@ type stream struct {
 	pending  int            // of these, not over as far as the guest knows
 	awaited  int            // of these, what it waits for while it is paused
 	done     []event        // to be told
-	calls    []*rpc         // requests that are calls of gRPC
+	rpcs     []*rpc         // requests that are calls of gRPC
 	ctx      context.Context
 	cancel   context.CancelFunc // of requests of its own; nil: there are none
 
@@ -271,6 +271,13 @@ func (s *stream) asks() bool {
 	return s.awaited > 0
 }
 
+// calls reports whether calls of gRPC are on their way.
+func (s *stream) calls() bool {
+	s.v.mu.Lock()
+	defer s.v.mu.Unlock()
+	return len(s.rpcs) > 0
+}
+
 // signal has those look who wait for the guest.
 func (s *stream) signal() {
 	for _, c := range s.wake {
@@ -348,6 +355,7 @@ func (s *stream) end() {
 	if v == nil {
 		return
 	}
+	s.flow[ofRequest].stop()
 	v.mu.Lock()
 	s.ending = true // it makes no further requests
 	if cancel := s.cancel; cancel != nil {

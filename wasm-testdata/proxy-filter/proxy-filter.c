@@ -164,6 +164,7 @@ u32 EXPORT(proxy_on_request_body)(u32 id, u32 size, u32 end) {
 	if (is('L') && end) { proxy_send_local_response(413, 0, 0, S("too much"), 0, 0, -1); return 1; }
 	if (is('C') && end) { ask(); return 1; }
 	if (is('D') && !ticks++) { ask(); return 1; } // the first piece is let go before there is another
+	if (is('W')) { hold = id; return 1; } // resumed by the next request
 	if (is('T')) __builtin_trap();
 	return 0;
 }

@@ -88,6 +88,7 @@ u32 EXPORT(proxy_on_request_headers)(u32 id, u32 n, u32 end) {
 		show(S("x-status"), many());
 		show(S("x-sent"), proxy_grpc_send(call, S("1"), 0));
 		return 1;
+	case 'p': many(); return 0;
 	case 'b': // the server reads nothing
 		many();
 		for (i = 0; i < 64 && proxy_grpc_send(call, heap, 500000, 0) == 0; i++) ;
@@ -110,6 +111,17 @@ u32 EXPORT(proxy_on_request_headers)(u32 id, u32 n, u32 end) {
 	return 0;
 }
 
+// A piece goes on when the server has seen it.
+u32 EXPORT(proxy_on_request_body)(u32 id, u32 n, u32 end) {
+	(void)id;
+	char *p;
+	u32 k = 0;
+	if (path[1] != 'p') return 0;
+	proxy_get_buffer_bytes(0, 0, n, &p, &k);
+	proxy_grpc_send(call, p, k, end);
+	return 1;
+}
+
 void EXPORT(proxy_on_grpc_receive_initial_metadata)(u32 id, u32 c, u32 n) {
 	char *p;
 	u32 k = 0;
@@ -126,7 +138,7 @@ void EXPORT(proxy_on_grpc_receive)(u32 id, u32 c, u32 n) {
 	if (proxy_get_buffer_bytes(5, 0, n, &p, &k) || k != n) __builtin_trap();
 	say(n ? p : "nothing", n ? n : 7);
 	if (path[1] == 's' && ++heard == 2) proxy_grpc_send(call, S("2"), 1);
-	if (path[1] == 'u' || path[1] == 'v' || path[1] == 'w') proxy_continue_stream(0);
+	if (path[1] == 'p' || path[1] == 'u' || path[1] == 'v' || path[1] == 'w') proxy_continue_stream(0);
 }
 
 void EXPORT(proxy_on_grpc_receive_trailing_metadata)(u32 id, u32 c, u32 n) {
