@@ -23,6 +23,7 @@ const (
 	secCode
 	secData
 	secDataCount
+	secTag // of a proposal: exception handling
 )
 
 // order is where sections stand in a module.
@@ -131,7 +132,7 @@ const header = "\x00asm\x01\x00\x00\x00"
 // read reads a binary.
 func read(binary []byte, o Options) (*module, error) {
 	if !bytes.HasPrefix(binary, []byte(header)) {
-		return nil, errors.New("does not begin with the magic number and version 1 of a core module")
+		return nil, errors.New(notCore(binary))
 	}
 	m := &module{size: len(binary), options: o, typeOf: make(map[string]int), start: -1, dataCount: -1}
 	r := reader{b: binary, p: len(header)}
@@ -144,6 +145,8 @@ func read(binary []byte, o Options) (*module, error) {
 		}
 		if id != secCustom {
 			switch {
+			case id == secTag:
+				return nil, fmt.Errorf("section %d (exception handling) is not supported: build without exceptions", id)
 			case int(id) >= len(order):
 				return nil, fmt.Errorf("section %d is not supported", id)
 			case order[id] <= last:

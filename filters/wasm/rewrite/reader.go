@@ -150,7 +150,14 @@ func (r *reader) refType() byte {
 func (r *reader) limits() (minimum, maximum uint32, limited bool) {
 	flags := r.byte()
 	if flags > 1 {
-		r.fail(errors.New("shared and 64-bit memories and tables are not supported"))
+		switch {
+		case flags == 2 || flags == 3:
+			r.fail(errors.New("shared memories are not supported: build without threads"))
+		case flags >= 4 && flags <= 7:
+			r.fail(errors.New("64-bit memories and tables are not supported: build for wasm32"))
+		default:
+			r.failf("flags of limits 0x%x are not supported", flags)
+		}
 		return 0, 0, false
 	}
 	minimum = r.u32()

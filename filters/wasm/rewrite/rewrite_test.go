@@ -226,10 +226,18 @@ func TestRefused(t *testing.T) {
 		module []byte
 		want   string
 	}{
-		{[]byte("\x00asm\x0d\x00\x01\x00"), "magic number and version 1"},
-		{[]byte(header + "\x05\x03\x01\x03\x01"), "shared and 64-bit"},
+		{[]byte("\x00asm\x02\x00\x00\x00"), "magic number and version 1"},
+		{[]byte("\x00asm"), "magic number and version 1"},
+		{[]byte("\x00asm\x0d\x00\x01\x00"), "it is a component"},
+		{nil, "it is empty"},
+		{[]byte("\x1f\x8b\x08\x00"), "by gzip"},
+		{[]byte("\n(module (func))"), "as text"},
+		{[]byte("\x7fELF\x02"), "for a machine"},
+		{[]byte(header + "\x05\x04\x01\x03\x01\x01"), "without threads"},
+		{[]byte(header + "\x05\x03\x01\x04\x01"), "for wasm32"},
+		{[]byte(header + "\x05\x03\x01\x08\x01"), "flags of limits 0x8"},
 		{[]byte(header + "\x05\x05\x02\x00\x01\x00\x01"), "more than one memory"},
-		{[]byte(header + "\x0d\x01\x00"), "section 13 is not supported"},
+		{[]byte(header + "\x0d\x01\x00"), "without exceptions"},
 		{[]byte(header + "\x01\x01\x00\x01\x01\x00"), "section 1 is out of order"},
 		{[]byte(header + "\x01\x02\x01\x5e"), "form of type 0x5e"},
 		{[]byte(header + "\x06\x08\x01\x7f\x00\x41\x01\x41\x01\x0b"), "more than one instruction"},
