@@ -133,11 +133,12 @@ func TestTrialTextIsPrintable(t *testing.T) {
 func TestTryCommand(t *testing.T) {
 	var asked api.TryRequest
 	var path string
+	verdict := api.TrialNext
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path = r.Method + " " + r.URL.Path
 		asked = api.TryRequest{}
 		json.NewDecoder(r.Body).Decode(&asked)
-		answer(w, 200, api.Trial{Filter: "auth", Version: 3, ABI: "http-wasm", Verdict: api.TrialNext, Response: &api.HTTPResponse{Status: 200},
+		answer(w, 200, api.Trial{Filter: "auth", Version: 3, ABI: "http-wasm", Verdict: verdict, Response: &api.HTTPResponse{Status: 200},
 			Changes: []api.TrialChange{{In: "request", What: "path", Do: "set", From: "/a", To: "/b"}}, Cost: api.TrialCost{MS: 0.0125, StartMS: 2, Memory: 1 << 20, Fresh: true, Why: "it writes to a table"}})
 	}))
 	defer s.Close()
@@ -153,6 +154,12 @@ func TestTryCommand(t *testing.T) {
 	got, _ = json.Marshal(asked)
 	if string(got) != `{"request":{"method":"","url":"http://example.com/"}}` && string(got) != `{"request":{"url":"http://example.com/"}}` || path != "POST /v1/functions/hello/try" {
 		t.Errorf("asked %s %s", path, got)
+	}
+	for what, code := range map[string]string{api.TrialFailed: "exit 4", api.TrialSkipped: "exit 4", api.TrialAnswered: "exit 0"} {
+		verdict = what
+		if got := sluice(t, "filter", "try", "auth"); !strings.Contains(got, code) {
+			t.Errorf("%s: got %s, want %s", what, got, code)
+		}
 	}
 }
 

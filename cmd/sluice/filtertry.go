@@ -18,10 +18,12 @@ func (k *kind) newTry(g *globals, try func(c *api.Client, ctx context.Context, n
 	cmd := &cobra.Command{
 		Use:   "try NAME [URL]",
 		Short: "Run one request through a version of a " + k.noun + ", apart from all traffic",
-		Long: fmt.Sprintf(`Have the running proxy run one request through a version of a %s, configured as it is there, and say what it has
+		Long: fmt.Sprintf(`Have the running proxy run one request through a version of a %[1]s, configured as it is there, and say what it has
 changed, what it says, how long it ran and how much memory it had. Any version that is stored can be tried, live or
 not. No other request has part in it, and nothing is counted or logged: without --effects it reads the keys and asks
-the upstreams that it is allowed, but changes nothing.`, k.noun),
+the upstreams that it is allowed, but changes nothing.
+
+The exit code is 4 if the %[1]s fails.`, k.noun),
 		Example: fmt.Sprintf(`  %[1]s try auth http://example.com/api -H "Authorization: Bearer x"
   %[1]s try auth --version 3 -d @body.json -o json`, k.command),
 		Args:              positional,
@@ -37,11 +39,15 @@ the upstreams that it is allowed, but changes nothing.`, k.noun),
 				if err != nil {
 					return err
 				}
-				return g.show(cmd, r, func(out *screen) error {
+				err = g.show(cmd, r, func(out *screen) error {
 					out.printf("%s", trialText(&tried{q, r}, out.paint))
 					out.printf("\n%s @%d ran for %s\n", text.Printable(r.Filter+r.Function), r.Version, text.Milliseconds(r.Cost.MS))
 					return costs(out, r.ABI, r.Cost.StartMS, r.Cost.Memory, r.Cost.Fresh, r.Cost.Why)
 				})
+				if err == nil && (r.Verdict == api.TrialFailed || r.Verdict == api.TrialSkipped) {
+					err = errFound
+				}
+				return err
 			})
 		},
 	}

@@ -138,7 +138,7 @@ func flagRows(set *pflag.FlagSet) []helpRow {
 		}
 		name, said := pflag.UnquoteUsage(f)
 		switch f.DefValue {
-		case "", "false", "[]":
+		case "", "false", "[]", "0":
 		default:
 			said += fmt.Sprintf(" (default %s)", f.DefValue)
 		}

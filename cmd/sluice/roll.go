@@ -117,8 +117,10 @@ func roll(d api.Deployment, version int, to rolled) (api.DeploymentChange, error
 		}
 	}
 	switch {
+	case to.shadow && serves && len(others) > 0:
+		return next, usagef("version %d serves: what is in shadow gets copies of what others serve; give it 0%% first", version)
 	case to.shadow && serves:
-		return next, usagef("version %d serves: what is in shadow gets copies of what others serve", version)
+		return next, usagef("version %d serves alone: what is in shadow gets copies of what others serve", version)
 	case to.shadow && len(d.Versions) == 0:
 		return next, usagef("no version serves, of which version %d could get copies: give one 100%% first", version)
 	case to.shadow:

@@ -215,7 +215,21 @@ func decodeUpTo(w http.ResponseWriter, r *http.Request, v any, most int64) error
 	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return tooLarge(large)
 	}
-	return &api.Problem{Title: "malformed JSON", Status: http.StatusBadRequest, Detail: err.Error()}
+	return &api.Problem{Title: "malformed JSON", Status: http.StatusBadRequest, Detail: malformed(err)}
+}
+
+// malformed says what is wrong with JSON to somebody who does not see the source.
+func malformed(err error) string {
+	e, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case err == io.EOF:
+		return "there is none"
+	case !ok:
+		return strings.TrimPrefix(err.Error(), "json: ")
+	case e.Field == "":
+		return "the body cannot be a JSON " + e.Value
+	}
+	return fmt.Sprintf("%s cannot be a JSON %s", e.Field, e.Value)
 }
 
 // audit leaves a line for whoever asks later what was changed.

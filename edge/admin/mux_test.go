@@ -185,3 +185,38 @@ func TestDryRuns(t *testing.T) {
 		t.Errorf("got %d %s", res.StatusCode, body)
 	}
 }
+
+// What is wrong with JSON is said in the words of JSON, not of the source.
+func TestMalformedJSON(t *testing.T) {
+	_, addr := start(t, t.TempDir(), config.Admin{})
+	ask := asks(t, "http://"+addr)
+	for body, says := range map[string]string{
+		"":                                  "there is none",
+		"[]":                                "the body cannot be a JSON array",
+		`{"versions": [{"percent": "5%"}]}`: "percent cannot be a JSON string",
+		`{"version": 1}`:                    `unknown field \"version\"`,
+		`{"versions": []} {}`:               "something follows the value",
+	} {
+		res, got := ask("PUT", "/v1/filters/f/deployment", body)
+		if res.StatusCode != http.StatusBadRequest || !strings.Contains(got, says) || strings.Contains(got, "Go ") || strings.Contains(got, "api.") {
+			t.Errorf("%s: got %d %s, want %q", body, res.StatusCode, got, says)
+		}
+	}
+}
+
+// A name that is misspelt is answered with those that there are.
+func TestUnknownNames(t *testing.T) {
+	r, ctx := startRig(t), context.Background()
+	for _, name := range []string{"deny", "hello"} {
+		if _, err := r.pushFilter(name, name, api.Use{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, shown := r.c.Filter(ctx, "denny")
+	_, back := r.c.RollBackFilter(ctx, "denny")
+	for what, err := range map[string]error{"show": shown, "remove": r.c.RemoveFilter(ctx, "denny"), "back": back} {
+		if p := status(t, err, http.StatusNotFound); !strings.Contains(p.Detail, `"denny"; have "deny", "hello"`) || p.Hint != `did you mean "deny"?` {
+			t.Errorf("%s: got %+v", what, p)
+		}
+	}
+}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
 	"github.com/sluice-edge/sluice/edge/config"
+	"github.com/sluice-edge/sluice/edge/diag"
 	"github.com/sluice-edge/sluice/edge/osfile"
 	"github.com/sluice-edge/sluice/filters/registry"
 )
@@ -142,11 +143,7 @@ func (l *library) all(name string, now *api.Deployment) []api.ModuleVersion {
 
 // missing returns the error of a name that there is not.
 func (l *library) missing(name string, have []string) error {
-	p := &api.Problem{Title: "no such " + l.what, Status: http.StatusNotFound, Detail: fmt.Sprintf("there is no %s %q", l.what, name)}
-	if len(have) > 0 {
-		p.Hint = fmt.Sprintf("there are %q", have)
-	}
-	return p
+	return &api.Problem{Title: "no such " + l.what, Status: http.StatusNotFound, Detail: fmt.Sprintf("there is no %s %q%s", l.what, name, diag.Have(have)), Hint: diag.DidYouMean(name, have)}
 }
 
 // inUse returns the error of a name whose module cannot go: the configuration has no
@@ -198,7 +195,9 @@ func (l *library) problem(name string, err error) error {
 	case errors.Is(err, registry.ErrFirst):
 		p.Title, p.Status = "nothing to go back to", http.StatusConflict
 	case errors.Is(err, registry.ErrNotFound):
+		have := l.List()
 		p.Title, p.Status = "no such "+l.what, http.StatusNotFound
+		p.Detail, p.Hint = fmt.Sprintf("nothing has been uploaded for a %s %q%s", l.what, name, diag.Have(have)), diag.DidYouMean(name, have)
 	case errors.Is(err, registry.ErrTooLarge), errors.As(err, &broken):
 		p.Status = http.StatusRequestEntityTooLarge
 	case errors.Is(err, io.ErrUnexpectedEOF):
