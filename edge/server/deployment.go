@@ -119,6 +119,9 @@ func (w *wanted) plain() bool { return len(w.versions) == 1 && w.inShadow.Number
 // prepareFilter makes the deployment of a filter that is wanted. s.changing is held.
 func (s *Server) prepareFilter(f *filter, w *wanted) (*deployment[*filters.Filter], error) {
 	c := f.config
+	if err := s.needs(&c.Allow); err != nil {
+		return nil, err
+	}
 	d, err := prepare(s, f.live, c.Name, w, s.ofFilters,
 		func(v registry.Version, shadow bool) (*filters.Filter, error) { return s.loadFilter(c, v, shadow) },
 		func(g *filters.Filter, x *edge.Exchange, next edge.Handler, _ string) error { return g.Filter(x, next) })
@@ -140,6 +143,9 @@ func (s *Server) prepareFilter(f *filter, w *wanted) (*deployment[*filters.Filte
 // prepareFunction makes the deployment of a function that is wanted. s.changing is held.
 func (s *Server) prepareFunction(f *function, w *wanted) (*deployment[*fn.Function], error) {
 	c, j := f.config, f.journal // f itself must not be kept by what it has
+	if err := s.needs(&c.Allow); err != nil {
+		return nil, err
+	}
 	d, err := prepare(s, f.live, c.Name, w, s.ofFunctions,
 		func(v registry.Version, shadow bool) (*fn.Function, error) { return s.loadFunction(c, j, v, shadow) },
 		func(g *fn.Function, x *edge.Exchange, _ edge.Handler, script string) error {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/sluice-edge/sluice/filters"
 	"github.com/sluice-edge/sluice/filters/hostmod"
 	"github.com/sluice-edge/sluice/filters/proxywasm"
+	"github.com/sluice-edge/sluice/filters/registry"
 )
 
 // The roles by which guests have metrics of their own, which are labels of those, too.
@@ -66,12 +68,28 @@ func (s *Server) Keys() (*kv.Store, error) {
 	}
 	if g.keys == nil {
 		var err error
-		if g.keys, err = kv.Open(filepath.Join(s.state.dir, "kv"), kv.Config{Log: s.log}); err != nil {
+		if g.keys, err = kv.Open(s.keysPath(), kv.Config{Log: s.log}); err != nil {
 			return nil, err
 		}
 	}
 	return g.keys, nil
 }
+
+// needs returns what keeps guests from what they are allowed: a store of keys that cannot
+// be opened is damage of the state directory as modules' is. Without it they would go on
+// as if nothing had ever been kept.
+func (s *Server) needs(a *config.Allow) error {
+	if len(a.KV) == 0 {
+		return nil
+	}
+	_, err := s.Keys()
+	if err == nil || errors.Is(err, kv.ErrClosed) {
+		return err
+	}
+	return &registry.Damaged{Path: s.keysPath(), Err: errors.Unwrap(err), Cure: "restore the file from a backup; or move it away, restart, and go on without what it has"}
+}
+
+func (s *Server) keysPath() string { return filepath.Join(s.state.dir, "kv") }
 
 func (g *guests) close() error {
 	g.mu.Lock()
@@ -155,11 +173,6 @@ func (b *builder) targets(snap *snapshot) {
 		}
 	}
 	for _, a := range all {
-		if len(a.KV) > 0 && !b.offline {
-			if _, err := b.s.Keys(); err != nil {
-				b.problems.Errorf(a.Place, "%v", err)
-			}
-		}
 		for _, name := range a.Fetch {
 			add(name, a.Place)
 		}

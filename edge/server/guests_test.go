@@ -172,3 +172,52 @@ func TestGuestsRefused(t *testing.T) {
 		t.Errorf("uploaded: %v", err)
 	}
 }
+
+// A store of keys that cannot be opened keeps those from running that are allowed keys, and
+// nobody else; who would use it in a running proxy is refused.
+func TestKeysDamaged(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"header-set", "answer"} {
+		if err := os.WriteFile(filepath.Join(dir, name+".wasm"), module(t, name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const text = `
+sites:
+  http://$PORT:
+    routes:
+      /: { to: $APP, filters: [f] }
+      /fn: "function:fn"
+      /other: $APP
+filters:   { f: { wasm: header-set.wasm, allow: { kv: [a] } } }
+functions: { fn: { wasm: answer.wasm, allow: { kv: [a] } } }
+`
+	addr, app := port(t), origin(t, func(http.ResponseWriter, *http.Request) {})
+	status := func(path string) int {
+		t.Helper()
+		res, _ := get(t, http.DefaultClient, "http://"+addr+path)
+		return res.StatusCode
+	}
+	p := startIn(t, dir, text, "$PORT", addr, "$APP", app)
+	if got := status("/"); got != 200 {
+		t.Errorf("at first: %d", got)
+	}
+	keys := filepath.Join(dir, "state", "kv")
+	p.Close()
+	if err := os.Truncate(keys, 8<<10); err != nil {
+		t.Fatal(err)
+	}
+	p = startIn(t, dir, text, "$PORT", addr, "$APP", app)
+	for path, want := range map[string]int{"/": 500, "/fn": 500, "/other": 200} {
+		if got := status(path); got != want {
+			t.Errorf("%s: got %d, want %d", path, got, want)
+		}
+	}
+	f, err := p.Filter("f")
+	if err != nil || !strings.Contains(f.Damage, keys+": the file is damaged") {
+		t.Errorf("the filter is %+v, %v", f, err)
+	}
+	if !strings.Contains(p.log.String(), "a filter denies all its requests") {
+		t.Errorf("the log is\n%s", p.log)
+	}
+}
