@@ -14,6 +14,7 @@ import (
 	"github.com/sluice-edge/sluice/edge"
 	"github.com/sluice-edge/sluice/edge/http1"
 	"github.com/sluice-edge/sluice/edge/osfile"
+	"github.com/sluice-edge/sluice/edge/server"
 	"github.com/sluice-edge/sluice/edge/upstream"
 	"github.com/sluice-edge/sluice/filters/trial"
 )
@@ -136,9 +137,11 @@ func playedUpstream(name, answer string) (edge.Handler, error) {
 		if u.Port() == "" {
 			at = net.JoinHostPort(u.Hostname(), "80")
 		}
-		return upstream.New(upstream.Config{Name: name, Endpoints: []upstream.Endpoint{{Network: "tcp", Address: at}}}, func(e upstream.Endpoint) upstream.Transport {
-			return http1.NewTransport(e.Network, e.Address, http1.TransportConfig{Idle: -1})
-		}), nil
+		pool := upstream.New(upstream.Config{Name: name, Endpoints: []upstream.Endpoint{{Network: "tcp", Address: at}}}, func(e upstream.Endpoint) upstream.Transport {
+			return server.NewTransport(e, http1.TransportConfig{Idle: -1})
+		})
+		pool.Retire() // it keeps no connection
+		return pool, nil
 	}
 	number, content, _ := strings.Cut(answer, " ")
 	status, err := strconv.Atoi(number)

@@ -70,6 +70,7 @@ func New(x *edge.Exchange, r Request) *Call {
 		q.Fields.Add("Grpc-Timeout", timeout(r.Timeout))
 	}
 	x.Send(q)
+	x.OnCancel(c.out)
 	return c
 }
 
@@ -118,6 +119,9 @@ func (c *Call) CloseSend() { c.out.end() }
 // none if the call has ended.
 func (c *Call) Open(h edge.Handler) (metadata edge.Fields, ok bool) {
 	if err := c.serve(h); err != nil {
+		if cause := c.x.Cancelled(); cause != nil {
+			err = cause
+		}
 		c.fail(failure(err))
 		return edge.Fields{}, false
 	}
@@ -219,6 +223,7 @@ func (c *Call) End() Status {
 	if c.st == nil {
 		c.fail(Status{Code: Cancelled, Message: "the call was cancelled"})
 	}
+	c.x.OffCancel(c.out)
 	c.x.End()
 	return *c.st
 }

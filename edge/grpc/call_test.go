@@ -365,6 +365,50 @@ func TestHandlers(t *testing.T) {
 	}
 }
 
+// A handler that waits for what is to be sent ends with the call, too.
+func TestHandlerWaits(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	c := call(t, ctx, grpc.Request{})
+	if _, ok := c.Open(edge.HandlerFunc(func(x *edge.Exchange) error {
+		_, err := io.ReadAll(x.Request.Body)
+		return err
+	})); ok {
+		t.Error("it is answered")
+	}
+	if s := c.End(); s.Code != grpc.DeadlineExceeded {
+		t.Errorf("%+v", s)
+	}
+}
+
+// FuzzReceive reads what a server may send as messages, within the limit.
+func FuzzReceive(f *testing.F) {
+	for _, s := range []string{"", "\x00\x00\x00\x00\x00", "\x00\x00\x00\x00\x01a", "\x01\x00\x00\x00\x01a", "\x00\xff\xff\xff\xffa", "\x00\x00\x00\x00\x02a", "\x00\x00"} {
+		f.Add([]byte(s), "0", "")
+	}
+	f.Add([]byte("\x00\x00\x00\x00\x01a"), "x", "%zz")
+	f.Fuzz(func(t *testing.T, b []byte, code, message string) {
+		c := grpc.New(fork(t.Context()), grpc.Request{Authority: "a", Service: "b", Method: "c", Message: 100})
+		c.CloseSend()
+		_, ok := c.Open(edge.HandlerFunc(func(x *edge.Exchange) error {
+			x.Respond(200, edge.Content(b), int64(len(b)))
+			x.Response.Fields.Add("content-type", "application/grpc")
+			x.Response.Trailers.Add("grpc-status", code)
+			x.Response.Trailers.Add("grpc-message", message)
+			return nil
+		}))
+		got := 0
+		for ok {
+			var m []byte
+			m, ok = c.Receive()
+			if got += len(m); len(m) > 100 || got > len(b) {
+				t.Errorf("a message of %d bytes, %d in all of %d", len(m), got, len(b))
+			}
+		}
+		c.End()
+	})
+}
+
 // One connection serves many calls, is idle between them, and is closed when the
 // transport is retired: at once, or with the last call.
 func TestConnections(t *testing.T) {

@@ -73,6 +73,10 @@ func (o *outbox) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// Abort implements [edge.Aborter]: nobody else ends a Read that waits when the exchange is
+// cancelled.
+func (o *outbox) Abort() { o.Close() }
+
 // Close implements [edge.Body].
 func (o *outbox) Close() error {
 	o.mu.Lock()

@@ -106,7 +106,8 @@ func (c *conn) Close() error {
 }
 
 // Serve forwards x, whose request's content is that of a call, and returns when the head
-// of the response is there.
+// of the response is there. A Read of that content that waits has to end by itself when x
+// is cancelled: net/http does not look whether it is while it waits for content.
 func (t *Transport) Serve(x *edge.Exchange) error {
 	x.Block()
 	r := &x.Request
@@ -116,13 +117,10 @@ func (t *Transport) Serve(x *edge.Exchange) error {
 	}
 	at.Scheme, at.Host, at.RawQuery = "http", "endpoint", r.Query // it is where dial connects to
 	ctx, cancel := context.WithCancel(x.Context())
-	content := &sent{src: r.Body}
-	// While it sends content that it waits for, net/http does not look whether ctx has ended.
-	unlink := context.AfterFunc(ctx, func() { content.Close() })
 	client := t.begin()
-	x.OnEnd(&use{t, func() { unlink(); cancel() }})
+	x.OnEnd(&use{t, cancel})
 	q := (&http.Request{Method: r.Method, URL: at, Host: r.Authority, Header: make(http.Header), ContentLength: -1,
-		Body: content}).WithContext(ctx)
+		Body: &sent{src: r.Body}}).WithContext(ctx)
 	for name, value := range r.Fields.All() {
 		q.Header.Add(name, value)
 	}
@@ -163,13 +161,13 @@ func failed(x *edge.Exchange, op string, err error) error {
 
 // use is an exchange's part in a transport.
 type use struct {
-	t    *Transport
-	over func()
+	t      *Transport
+	cancel context.CancelFunc
 }
 
 // End implements [edge.Ender].
 func (u *use) End(*edge.Exchange) {
-	u.over()
+	u.cancel()
 	u.t.end()
 }
 

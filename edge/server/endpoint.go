@@ -14,7 +14,9 @@ type endpoint struct {
 	calls *grpc.Transport
 }
 
-func newEndpoint(e upstream.Endpoint, cfg http1.TransportConfig) *endpoint {
+// NewTransport returns what forwards to an endpoint: by HTTP/1.1, and calls of gRPC by
+// HTTP/2.
+func NewTransport(e upstream.Endpoint, cfg http1.TransportConfig) upstream.Transport {
 	return &endpoint{
 		Transport: http1.NewTransport(e.Network, e.Address, cfg),
 		calls:     grpc.NewTransport(e.Network, e.Address, grpc.TransportConfig{}),

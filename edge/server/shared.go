@@ -114,7 +114,7 @@ func (n *shared) pool(old *shared, c *config.Upstream) *upstream.Pool {
 	}
 	p, _ := keep(n.pools, old.pools, canonical(u), func() (*upstream.Pool, error) {
 		return upstream.New(cfg, func(e upstream.Endpoint) upstream.Transport {
-			return newEndpoint(e, http1.TransportConfig{Idle: idle})
+			return NewTransport(e, http1.TransportConfig{Idle: idle})
 		}), nil
 	})
 	return p
