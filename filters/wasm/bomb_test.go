@@ -31,6 +31,7 @@ func bomb(funcs, locals int, body []byte, types ...[]byte) []byte {
 	return slices.Concat([]byte("\x00asm\x01\x00\x00\x00"),
 		section(1, 1+len(types), typ),
 		section(3, funcs, make([]byte, funcs)),
+		section(4, 1, []byte{0x70, 0, 1}),
 		section(5, 1, []byte{0, 1}),
 		section(10, funcs, bytes.Repeat(code, funcs)))
 }
@@ -144,8 +145,17 @@ var shapes = map[string]func(n int) (locals int, body []byte){
 	"stores":      func(n int) (int, []byte) { return 1, bytes.Repeat([]byte{0x20, 0, 0x41, 1, 0x36, 2, 0}, n/3) },
 	"divisions":   func(n int) (int, []byte) { return 1, bytes.Repeat([]byte{0x20, 0, 0x20, 0, 0x6d, 0x21, 0}, n/4) },
 	"truncations": func(n int) (int, []byte) { return 1, bytes.Repeat([]byte{0x20, 0, 0xb7, 0xaa, 0x21, 0}, n/4) },
-	"grows":       func(n int) (int, []byte) { return 1, bytes.Repeat([]byte{0x20, 0, 0x40, 0, 0x21, 0}, n/3) },
-	"fills":       func(n int) (int, []byte) { return 1, bytes.Repeat([]byte{0x20, 0, 0x20, 0, 0x20, 0, 0xfc, 11, 0}, n/4) },
+	"saturations": func(n int) (int, []byte) { return 1, bytes.Repeat([]byte{0x20, 0, 0xb7, 0xfc, 2, 0x21, 0}, n/4) },
+	"minima": func(n int) (int, []byte) {
+		return 1, bytes.Repeat([]byte{0x20, 0, 0xb7, 0x20, 0, 0xb7, 0xa4, 0xaa, 0x21, 0}, n/7)
+	},
+	"indirects": func(n int) (int, []byte) { return 1, bytes.Repeat([]byte{0x20, 0, 0x11, 0, 0}, n/2) },
+	"loads":     func(n int) (int, []byte) { return 1, bytes.Repeat([]byte{0x20, 0, 0x28, 2, 0, 0x21, 0}, n/3) },
+	"vectors": func(n int) (int, []byte) {
+		return 1, bytes.Repeat([]byte{0x20, 0, 0xfd, 17, 0xfd, 98, 0xfd, 27, 0, 0x21, 0}, n/5)
+	},
+	"grows": func(n int) (int, []byte) { return 1, bytes.Repeat([]byte{0x20, 0, 0x40, 0, 0x21, 0}, n/3) },
+	"fills": func(n int) (int, []byte) { return 1, bytes.Repeat([]byte{0x20, 0, 0x20, 0, 0x20, 0, 0xfc, 11, 0}, n/4) },
 	"nested-ifs": func(n int) (int, []byte) {
 		n = min(n/5, 9000)
 		return 1, append(bytes.Repeat([]byte{0x20, 0, 0x04, 0x40}, n), bytes.Repeat([]byte{0x20, 0, 0x21, 0, 0x0b}, n)...)
@@ -201,6 +211,11 @@ func TestCompileBombs(t *testing.T) {
 	defer e.Close()
 	if _, err := e.Compile(context.Background(), bomb(10_000, 1, body)); err == nil || !strings.Contains(err.Error(), "more than the 65536 allowed") {
 		t.Errorf("many functions: error is %v", err)
+	}
+	// As are many types, for which the runtime makes code, too.
+	wide := slices.Concat([]byte{0x60, 0xe8, 7}, bytes.Repeat([]byte{0x7f}, 1000), []byte{0}) // of 1000 parameters
+	if _, err := e.Compile(context.Background(), bomb(1, 1, nil, slices.Repeat([][]byte{wide}, 100)...)); err == nil || !strings.Contains(err.Error(), "more than the 65536 allowed") {
+		t.Errorf("many types: error is %v", err)
 	}
 	m, err := NewEngine(Config{}).Compile(context.Background(), bomb(10_000, 1, nil))
 	if err != nil {

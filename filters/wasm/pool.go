@@ -44,8 +44,12 @@ func NewPool(m *Module, opt Options) (*Pool, error) {
 	if l.Memory > l.InFlight {
 		return nil, fmt.Errorf("one instance may have %d bytes, more than the %d of all at once", l.Memory, l.InFlight)
 	}
+	need := max(m.Info.Memory, hostBytes) + m.beside()
+	if need > l.InFlight {
+		return nil, fmt.Errorf("one instance takes %d bytes, with its tables and globals, more than the %d of all at once", need, l.InFlight)
+	}
 	p := &Pool{module: m, opt: opt}
-	p.queue = queue{turns: l.Instances, free: l.InFlight, need: max(m.Info.Memory, hostBytes)}
+	p.queue = queue{turns: l.Instances, free: l.InFlight, need: need}
 	// A reactor is initialised by _initialize, a command by running it, if what
 	// matters is what it exports besides.
 	for _, name := range []string{"_initialize", "_start"} {

@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -203,4 +204,25 @@ func TestWarm(t *testing.T) {
 	f("error", 1, func(*Instance) error { return errors.New("no") })
 	f("random", 1, func(in *Instance) error { in.box.drew = true; return nil })
 	f("failed", 1, func(in *Instance) error { in.Call("missing", nil); return nil })
+}
+
+// What instances have on the host's side counts, where it is much: tables, here.
+func TestHostBytesAreCounted(t *testing.T) {
+	e := NewEngine(Config{})
+	defer e.Close()
+	m := compile(t, e, "table-bomb")
+	const each = 8 << 17 // the entries that it may have
+	if _, err := NewPool(m, Options{Limits: Limits{Memory: 1 << 16, InFlight: each}}); err == nil || !strings.Contains(err.Error(), "with its tables and globals") {
+		t.Errorf("an instance that takes more than all may: %v", err)
+	}
+	p := newPool(t, m, Options{Limits: Limits{Memory: 1 << 16, InFlight: 3 * each, Wait: time.Nanosecond}})
+	a, b := get(t, p), get(t, p)
+	if n := p.Bytes(); n < 2*each {
+		t.Errorf("two instances have %d bytes", n)
+	}
+	if _, err := p.Get(nil, nil); cause(err) != Exhausted {
+		t.Errorf("a third one: %v", err)
+	}
+	a.Close()
+	b.Close()
 }

@@ -194,6 +194,9 @@ func (b *sandbox) bytes() []byte {
 // hostBytes is what a sandbox holds at least, on the host's side too.
 const hostBytes = 32 << 10
 
+// beside returns how many bytes more than that an instance has on the host's side.
+func (m *Module) beside() int64 { return max(m.written.Host-hostBytes, 0) }
+
 // own returns how many bytes the sandbox has that others do not have.
 func (b *sandbox) own() int64 {
 	n := int64(0)
@@ -203,7 +206,7 @@ func (b *sandbox) own() int64 {
 			n = b.memory.Private()
 		}
 	}
-	return max(n, hostBytes)
+	return max(n, hostBytes) + b.pool.module.beside()
 }
 
 // discard ends the sandbox.

@@ -7,9 +7,12 @@ package rewrite
 // what one instruction of compilers' output costs: a microsecond at most as a rule,
 // and some hundred bytes while its function is compiled. What the meter adds counts.
 const (
-	funcCost   = 16 // a function
-	callCost   = 2  // a call, besides
-	trapCost   = 10 // a division, or a conversion to an integer that may trap, besides
+	typeCost   = 16 // a type of functions, for each of which there is a way in from the host
+	valueCost  = 8  // a parameter or result of it
+	funcCost   = 32 // a function
+	callCost   = 8  // a call, besides; it is where the compiler's memory goes
+	trapCost   = 10 // a division, besides
+	truncCost  = 40 // a conversion to an integer that may trap, besides: a kilobyte of the compiler's
 	blockCost  = 4  // a basic block
 	targetCost = 8  // a label of a br_table, which becomes a basic block
 	walkShift  = 6  // 64 steps up the tree of dominators are a unit
@@ -69,9 +72,10 @@ func (s *shape) plain(op int) {
 		for range 3 { // ours, and those of a loop over what is filled or copied
 			s.check()
 		}
-	case op >= opI32DivS && op <= opI32RemU, op >= opI64DivS && op <= opI64RemU,
-		op >= opI32TruncF32S && op <= opI32TruncF64U, op >= opI64TruncF32S && op <= opI64TruncF64U:
+	case op >= opI32DivS && op <= opI32RemU, op >= opI64DivS && op <= opI64RemU:
 		s.instructions += trapCost
+	case op >= opI32TruncF32S && op <= opI32TruncF64U, op >= opI64TruncF32S && op <= opI64TruncF64U:
+		s.instructions += truncCost
 	}
 }
 
@@ -113,16 +117,22 @@ func (s *shape) leave(l *label) {
 	s.begin(l.level + 1)
 }
 
-// spendWork takes what the function that has been scanned costs off what there is.
-func (m *module) spendWork(r *reader, f *function) {
+// spendType takes what a type costs off the work that there is.
+func (m *module) spendType(r *reader, t *funcType) {
+	m.spendWork(r, typeCost+valueCost*int64(len(t.params)+len(t.results)))
+}
+
+// spendFunction takes what the function that has been scanned costs.
+func (m *module) spendFunction(r *reader, f *function) {
 	c := m.shape.cost(int64(f.locals))
-	if m.work += c; r.err != nil {
-		return
-	}
-	switch o := &m.options; {
-	case c > o.FunctionWork:
+	if o := &m.options; r.err == nil && c > o.FunctionWork {
 		r.fail(exceeded("takes %d units of work to compile, by estimate, more than the %d that one function may take", c, o.FunctionWork))
-	case m.work > o.Work:
-		r.fail(exceeded("with it the module takes %d units of work to compile, by estimate, more than the %d allowed", m.work, o.Work))
+	}
+	m.spendWork(r, c)
+}
+
+func (m *module) spendWork(r *reader, c int64) {
+	if m.work += c; r.err == nil && m.work > m.options.Work {
+		r.fail(exceeded("with it the module takes %d units of work to compile, by estimate, more than the %d allowed", m.work, m.options.Work))
 	}
 }

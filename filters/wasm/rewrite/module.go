@@ -67,7 +67,7 @@ type module struct {
 	carried int64
 	locals  int64
 	shape   shape // of the function that is scanned
-	work    int64 // that all functions so far cost
+	work    int64 // that all types and functions so far cost
 	uses    usage
 }
 
@@ -246,6 +246,7 @@ func (m *module) readTypes(s *reader) {
 			m.typeOf[t.key()] = t.same
 		}
 		m.types = append(m.types, t)
+		m.spendType(s, &t)
 	}
 }
 

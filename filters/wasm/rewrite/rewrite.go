@@ -85,10 +85,10 @@ type Options struct {
 	Stack  int64  // bytes of native stack that a call may use, estimated; default 1 MiB, at most 1 GiB
 
 	// Compiling may take so much work, by estimate. A unit is at most a microsecond of
-	// a processor as a rule, and half of that for what Go's compiler makes: 3.6 MB of it
-	// take 2 Mi units. The largest function of Go's own compiler takes 0.5 Mi.
-	Work         int64 // for all functions; default 24 Mi
-	FunctionWork int64 // for one; default 1 Mi; it bounds the compiler's memory, too
+	// a processor, and 30 bytes of memory, and half of that for what Go's compiler makes: 4 MB
+	// of it take 3.3 Mi units. The largest function of Go's own compiler takes 0.5 Mi.
+	Work         int64 // for all types and functions; default 24 Mi
+	FunctionWork int64 // for one function; default 1 Mi
 }
 
 // MaxStack is the most that [Options.Stack] can be.
@@ -126,6 +126,10 @@ type Module struct {
 	Globals []Global  // all that an instance has of mutable globals, in order, but for Unrestorable
 
 	Types int // of functions, with ours
+
+	// Host is how many bytes an instance may have of the host, besides its memory, by
+	// estimate: tables, elements, globals and imports.
+	Host int64
 
 	Work int64 // that compiling takes, by estimate, in units of [Options.Work]
 
@@ -193,8 +197,33 @@ func inspect(binary []byte, o *Options) (*module, *Module, error) {
 		Tracked:      m.tracked,
 		Start:        m.start >= 0,
 		Unrestorable: m.unrestorable(),
+		Host:         m.host(),
 		Work:         m.work,
 	}, nil
+}
+
+// What an instance takes of the host for each, in bytes: a reference in the runtime, and
+// a global or an import in the runtime and with us.
+const (
+	referenceBytes = 8
+	globalBytes    = 160
+	importBytes    = 48
+)
+
+// host returns how many bytes an instance may have of the host.
+func (m *module) host() int64 {
+	n := int64(globalBytes*len(m.global) + importBytes*m.importN)
+	for _, t := range m.tables {
+		if m.uses.tableGrow {
+			n += referenceBytes * int64(t.maximum)
+		} else {
+			n += referenceBytes * int64(t.minimum)
+		}
+	}
+	for _, e := range m.elements {
+		n += referenceBytes * int64(len(e.funcs)+len(e.expressions))
+	}
+	return n
 }
 
 // unrestorable says what of an instance cannot be put back.

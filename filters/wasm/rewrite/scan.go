@@ -146,7 +146,7 @@ func (m *module) scan(r *reader, f *function) {
 	}
 	f.frame = m.frame(f, n)
 	m.shape.instructions += n
-	m.spendWork(r, f)
+	m.spendFunction(r, f)
 }
 
 // use notes the instructions that are of interest for the module.
