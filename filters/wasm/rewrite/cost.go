@@ -11,8 +11,9 @@ const (
 	valueCost  = 8  // a parameter or result of it
 	funcCost   = 32 // a function
 	callCost   = 8  // a call, besides; it is where the compiler's memory goes
-	trapCost   = 10 // a division, besides
-	truncCost  = 40 // a conversion to an integer that may trap, besides: a kilobyte of the compiler's
+	memoryCost = 8  // an access to memory, besides: a quarter of a kilobyte, where its bounds are checked
+	trapCost   = 25 // a division, besides: half a kilobyte of the compiler's memory
+	truncCost  = 40 // a conversion to an integer that may trap, besides: a kilobyte
 	blockCost  = 4  // a basic block
 	targetCost = 8  // a label of a br_table, which becomes a basic block
 	walkShift  = 6  // 64 steps up the tree of dominators are a unit
@@ -72,6 +73,8 @@ func (s *shape) plain(op int) {
 		for range 3 { // ours, and those of a loop over what is filled or copied
 			s.check()
 		}
+	case accesses(op):
+		s.instructions += memoryCost
 	case op >= opI32DivS && op <= opI32RemU, op >= opI64DivS && op <= opI64RemU:
 		s.instructions += trapCost
 	case op >= opI32TruncF32S && op <= opI32TruncF64U, op >= opI64TruncF32S && op <= opI64TruncF64U:

@@ -39,6 +39,7 @@ const (
 	opGlobalSet    = 0x24
 	opTableGet     = 0x25
 	opTableSet     = 0x26
+	opI32Load      = 0x28
 	opI32Store     = 0x36
 	opI64Store32   = 0x3e
 	opMemoryGrow   = 0x40
@@ -67,9 +68,12 @@ const (
 
 // Those behind opSIMD that write memory (WebAssembly Core, section 5.4.8).
 const (
+	simdLoad        = opSIMD << 8
 	simdStore       = opSIMD<<8 | 0x0b
+	simdLoad8Lane   = opSIMD<<8 | 0x54
 	simdStore8Lane  = opSIMD<<8 | 0x58
 	simdStore64Lane = opSIMD<<8 | 0x5b
+	simdLoad64Zero  = opSIMD<<8 | 0x5d
 )
 
 // Those behind opMisc: saturating truncations before, and these.
@@ -85,6 +89,11 @@ const (
 	miscTableSize
 	miscTableFill
 )
+
+// accesses reports whether an instruction loads from memory at an address, or stores.
+func accesses(op int) bool {
+	return op >= opI32Load && op <= opI64Store32 || op >= simdLoad && op <= simdStore || op >= simdLoad8Lane && op <= simdLoad64Zero
+}
 
 // writes reports whether an instruction may write memory or lengthen it.
 func writes(op int) bool {

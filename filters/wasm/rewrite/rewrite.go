@@ -85,8 +85,8 @@ type Options struct {
 	Stack  int64  // bytes of native stack that a call may use, estimated; default 1 MiB, at most 1 GiB
 
 	// Compiling may take so much work, by estimate. A unit is at most a microsecond of
-	// a processor, and 30 bytes of memory, and half of that for what Go's compiler makes: 4 MB
-	// of it take 3.3 Mi units. The largest function of Go's own compiler takes 0.5 Mi.
+	// a processor, and 40 bytes of memory, and half of that for what Go's compiler makes: 4 MB
+	// of it take 4.6 Mi units. The largest function of Go's own compiler takes 0.5 Mi.
 	Work         int64 // for all types and functions; default 24 Mi
 	FunctionWork int64 // for one function; default 1 Mi
 }
