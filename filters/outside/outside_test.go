@@ -31,10 +31,7 @@ func TestOutside(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // most of it waits
 			edgetest.Run(t, scriptOf(t, name), func(t testing.TB, work string) edgetest.Proxy {
-				link(t, modules, work)
-				if err := os.Rename(filepath.Join(work, name+".wasm"), filepath.Join(work, "filter.wasm")); err != nil {
-					t.Fatal(err)
-				}
+				link(t, modules, name, work)
 				return startPlain(t, binary, work)
 			})
 		})
@@ -60,15 +57,24 @@ func scriptOf(t *testing.T, name string) string {
 	return ""
 }
 
-// link puts modules into the directory work.
-func link(t testing.TB, modules []string, work string) {
+// link puts modules into the directory work: the one called name as filter.wasm, the
+// others by their names, without the version that they have in common with it.
+func link(t testing.TB, modules []string, name, work string) {
 	t.Helper()
+	_, version, versioned := strings.Cut(name, "@")
 	for _, module := range modules {
 		module, err := filepath.Abs(module)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Symlink(module, filepath.Join(work, filepath.Base(module))); err != nil {
+		as := strings.TrimSuffix(filepath.Base(module), ".wasm")
+		switch base, of, _ := strings.Cut(as, "@"); {
+		case as == name:
+			as = "filter"
+		case versioned && of == version:
+			as = base
+		}
+		if err := os.Symlink(module, filepath.Join(work, as+".wasm")); err != nil {
 			t.Fatal(err)
 		}
 	}
