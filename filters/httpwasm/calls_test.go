@@ -178,7 +178,7 @@ func TestGetters(t *testing.T) {
 	names(1, "content-length", "server")
 	values(1, "server", "origin")
 	values(1, "content-length", "17")
-	names(2) // without the feature
+	names(2) // there are none
 	names(3)
 }
 

@@ -32,10 +32,7 @@ func (g *guest) current(k kind) *edge.Fields {
 			return &g.early.fields
 		}
 		return &x.Response.Fields
-	case requestTrailers:
-		if g.features&trailers == 0 {
-			return nil
-		}
+	case requestTrailers: // read by whoever buffers, as in the reference host: the feature is for changes
 		if g.call != nil {
 			return g.call.requestTrailers()
 		}
@@ -50,9 +47,6 @@ func (g *guest) current(k kind) *edge.Fields {
 		g.trail.apply(&g.shown) // they are put in when the content is passed on
 		return &g.shown
 	case responseTrailers:
-		if g.features&trailers == 0 {
-			return nil
-		}
 		if g.phase == inRequest {
 			return &g.early.trailers
 		}

@@ -264,7 +264,7 @@ func TestFunctionTrailers(t *testing.T) {
 		}
 	}
 	check("Tqdq", "none7", "", -1) // they come with the end of the content
-	check("dq", "none", "", 4)     // and only to who has asked
+	check("dq", "7", "", 1)        // without the feature too: it is for changes
 	check("Tor", "ok", "42", -1)
 	check("Tro", "ok", "42", -1)
 	check("Tr", "", "42", -1)
