@@ -5,6 +5,7 @@ import (
 	"flag"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -28,14 +29,48 @@ func TestOutside(t *testing.T) {
 	binary := edgetest.Build(t, "../..")
 	for _, module := range modules {
 		name := strings.TrimSuffix(filepath.Base(module), ".wasm")
-		t.Run(name, func(t *testing.T) {
-			t.Parallel() // most of it waits
-			edgetest.Run(t, scriptOf(t, name), func(t testing.TB, work string) edgetest.Proxy {
-				link(t, modules, name, work)
-				return startPlain(t, binary, work)
-			})
-		})
+		t.Run(name, func(t *testing.T) { runModule(t, binary, scriptOf(t, name), modules, name) })
 	}
+}
+
+// TestHTTPWasm runs the filters that http-wasm's reference host has as examples, and for
+// its own tests, as its Go module has them built.
+func TestHTTPWasm(t *testing.T) {
+	download(t, "tck")
+	out, err := exec.Command("go", "-C", "tck", "list", "-m", "-f", "{{.Dir}}", "github.com/http-wasm/http-wasm-host-go").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	scripts, err := filepath.Glob("known/http-wasm-*.txt")
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("there is no script: %v", err)
+	}
+	binary := edgetest.Build(t, "../..")
+	for _, script := range scripts {
+		name := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(script), "http-wasm-"), ".txt")
+		var modules []string
+		for _, dir := range []string{"examples", "internal/test/testdata/e2e", "internal/test/testdata/error"} {
+			found, err := filepath.Glob(filepath.Join(strings.TrimSpace(string(out)), dir, name+".wasm"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			modules = append(modules, found...)
+		}
+		if len(modules) != 1 {
+			t.Fatalf("%s is there %d times", name, len(modules))
+		}
+		t.Run(name, func(t *testing.T) { runModule(t, binary, script, modules, name) })
+	}
+}
+
+// runModule runs the script for the one of the modules that is called name.
+func runModule(t *testing.T, binary, script string, modules []string, name string) {
+	t.Helper()
+	t.Parallel() // most of it waits
+	edgetest.Run(t, script, func(t testing.TB, work string) edgetest.Proxy {
+		link(t, modules, name, work)
+		return startPlain(t, binary, work)
+	})
 }
 
 // scriptOf returns the file that says what a module does.
