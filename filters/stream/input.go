@@ -50,6 +50,10 @@ func (r *Run) Input(p []byte) (n int) {
 			break
 		}
 		s.reading.Store(true)
+		if r.closed.Load() { // cut may have been called before it could know
+			s.reading.Store(false)
+			panic(wasm.Abort(errStopped))
+		}
 		r.in.Wait(func() { n, s.err = s.body.Read(p) })
 		s.reading.Store(false)
 	}
