@@ -64,3 +64,40 @@ func TestModulesAreChecked(t *testing.T) {
 		t.Errorf("overlays %+v", c.Overlays)
 	}
 }
+
+// When the file loses a filter that the API has put on a route beside others, the route
+// keeps those: what guards it does not go for the sake of what does not. The order in
+// which the API was used does not matter.
+func TestLostFilter(t *testing.T) {
+	r, ctx := startRig(t), context.Background()
+	r.write(used + "filters: { extra: { wasm: uploaded } }\n")
+	r.reload()
+	for _, name := range []string{"deny", "extra"} {
+		if _, err := r.pushFilter(name, map[string]string{"deny": "deny", "extra": "hello"}[name], api.Use{Route: "shop/api/*"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	guard := "roll back if traps > 1%" // makes the overlay of the filter the last
+	if _, err := r.c.DeployFilter(ctx, "deny", api.DeploymentChange{Versions: []api.DeployedShare{{Version: 1, Percent: 100}}, Guard: &guard}, api.Change{}); err != nil {
+		t.Fatal(err)
+	}
+	check := func(when string) {
+		t.Helper()
+		if status, _, _ := r.get("/api/x"); status != http.StatusUnauthorized {
+			t.Errorf("%s: got %d, want what deny answers", when, status)
+		}
+		f, err := r.c.Filter(ctx, "deny")
+		if err != nil || len(f.Routes) != 1 || f.Deployment.Guard != guard {
+			t.Errorf("%s: %+v, %v", when, f, err)
+		}
+	}
+	check("at first")
+	r.write(used)
+	r.reload()
+	check("after a reload")
+	r.restart()
+	check("after a restart")
+	if f, err := r.c.Filter(ctx, "extra"); err != nil || len(f.Routes) != 0 {
+		t.Errorf("%+v, %v", f, err)
+	}
+}

@@ -129,13 +129,27 @@ func (s *Server) overlaid(file *config.File, all []overlay) (*config.File, []ove
 	if with := s.parseFolded(file, kept); with != nil {
 		return with, kept
 	}
-	// One at a time: what does not go together with the file goes.
+	// One at a time, those first that others name: what does not go together with the
+	// file goes.
+	slices.SortStableFunc(kept, func(a, b overlay) int { return a.rank() - b.rank() })
 	var good []overlay
 	result := file
 	for _, o := range kept {
 		if with := s.parseFolded(file, append(slices.Clip(good), o)); with != nil {
 			good, result = append(good, o), with
 			continue
+		}
+		// Without filters that there are not any more a route keeps its others, of which
+		// one may be what guards it.
+		known := result
+		less, some := withoutFilters(o.Value, func(name string) bool { return name != "none" && known.Filter(name) == nil })
+		if title := o.title(file); some {
+			o.Value = less
+			if with := s.parseFolded(file, append(slices.Clip(good), o)); with != nil {
+				s.log.Warn("filters that the API had put there are gone from the file, and from there", "kind", o.Kind, "of", title)
+				good, result = append(good, o), with
+				continue
+			}
 		}
 		s.log.Warn("what the API had changed does not fit the file any more, and is gone", "kind", o.Kind, "of", o.title(file))
 	}

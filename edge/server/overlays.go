@@ -89,6 +89,17 @@ func without(all []overlay, o overlay) []overlay {
 	return slices.DeleteFunc(slices.Clone(all), func(have overlay) bool { return have.about(&o) })
 }
 
+// rank is smaller for what others may name.
+func (o *overlay) rank() int {
+	switch o.Kind {
+	case "file":
+		return 0
+	case "filter", "function":
+		return 1
+	}
+	return 2
+}
+
 // folded returns the texts with all overlays folded in, in their order.
 func folded(texts []config.Text, all []overlay) ([]config.Text, error) {
 	var edits []config.Overlay

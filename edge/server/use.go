@@ -61,7 +61,7 @@ func (s *Server) dropFilter(name string) edit {
 				continue
 			}
 			if o.Kind == "route" || o.Kind == "site" {
-				if value, some := withoutFilter(o.Value, name); some {
+				if value, some := withoutFilters(o.Value, func(used string) bool { return used == name }); some {
 					if o.Value = value; s.saysNothing(o, left) {
 						continue
 					}
@@ -186,16 +186,16 @@ func withFilter(value any, name string) any {
 	return map[string]any{"to": value, "filters": []any{name}}
 }
 
-// withoutFilter returns the value of a route or site without a filter, and whether it
-// had it. The value itself stays as it is.
-func withoutFilter(value any, name string) (without any, some bool) {
+// withoutFilters returns the value of a route or site without the filters of which it is
+// true, and whether it had any. The value itself stays as it is.
+func withoutFilters(value any, drop func(name string) bool) (without any, some bool) {
 	switch v := value.(type) {
 	case map[string]any:
 		list := listOf(v["filters"])
 		left := slices.DeleteFunc(slices.Clone(list), func(f any) bool {
 			s, _ := f.(string)
 			used, _, _ := strings.Cut(s, "@")
-			return used == name
+			return drop(used)
 		})
 		if len(left) == len(list) {
 			return v, false
@@ -209,7 +209,7 @@ func withoutFilter(value any, name string) (without any, some bool) {
 		v = slices.Clone(v)
 		for i := range v {
 			var had bool
-			v[i], had = withoutFilter(v[i], name)
+			v[i], had = withoutFilters(v[i], drop)
 			some = some || had
 		}
 		return v, some
