@@ -3,6 +3,8 @@ package sdk
 import (
 	"io"
 	"strings"
+
+	"github.com/sluice-edge/sluice/sdk/internal/pieces"
 )
 
 // armField is where a filter and the origin read to which arm of a route's split
@@ -149,6 +151,12 @@ func (b Body) Write(p []byte) (int, error) {
 	b.host.write(b.kind, p)
 	return len(p), nil
 }
+
+// WriteTo implements io.WriterTo, so that io.Copy makes no buffer of its own in each request.
+func (b Body) WriteTo(w io.Writer) (int64, error) { return pieces.Copy(w, b) }
+
+// ReadFrom implements io.ReaderFrom, likewise.
+func (b Body) ReadFrom(r io.Reader) (int64, error) { return pieces.Copy(b, r) }
 
 // WriteString implements io.StringWriter.
 func (b Body) WriteString(s string) (int, error) { return b.Write([]byte(s)) }

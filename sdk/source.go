@@ -12,6 +12,7 @@ import (
 //go:embed LICENSE sdk.go message.go host.go guest.go native.go
 //go:embed config/config.go function/function.go function/response.go function/native.go
 //go:embed proxy/proxy.go proxy/kv.go proxy/fetch.go proxy/metrics.go proxy/guest.go proxy/native.go
+//go:embed internal/pieces/pieces.go
 //go:embed c/sluice.h
 //go:embed rust/Cargo.toml rust/LICENSE rust/src/*.rs rust/examples/*.rs
 //go:embed assemblyscript/LICENSE assemblyscript/assembly/*.ts

@@ -1,9 +1,11 @@
 package examples
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -129,7 +131,7 @@ func (c *client) Inform(status int, f *edge.Fields) error {
 
 // proxy is a filter that does what it is asked, and what it has of the module sluice.
 type proxy struct {
-	t       *testing.T
+	t       testing.TB
 	f       *httpwasm.Filter
 	metrics *hostmod.Registry
 	log     *strings.Builder
@@ -139,7 +141,7 @@ type proxy struct {
 // key is a secret.
 var key = strings.Repeat("k", 5000)
 
-func serve(t *testing.T, binary []byte, config string) *proxy {
+func serve(t testing.TB, binary []byte, config string) *proxy {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	store, err := kv.Open(filepath.Join(t.TempDir(), "kv"), kv.Config{Log: quiet})
@@ -469,5 +471,45 @@ func TestRandom(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Content is copied as io.Copy does it, in a filter in Go.
+func TestCopy(t *testing.T) {
+	p := serve(t, langs[0].everything(t), "")
+	for _, how := range []string{"own", "plain"} {
+		for _, size := range []int{0, 1, 4096, 4097, 100_000} {
+			content := bytes.Repeat([]byte("0123456789"), size/10+1)[:size]
+			h := fnv.New64a()
+			h.Write(content)
+			p.run([]step{{"copy|" + how, fmt.Sprint(size, " ", h.Sum64())}}, func(x *edge.Exchange) {
+				x.Request.Body, x.Request.Length = edge.Content(content), int64(size)
+			}, nil)
+		}
+	}
+}
+
+// What io.Copy costs with the SDK's own way, and without.
+func BenchmarkCopy(b *testing.B) {
+	f := serve(b, langs[0].everything(b), "").f
+	client := &edge.Client{Addr: netip.MustParseAddrPort("192.0.2.1:1234")}
+	for _, size := range []int{1 << 10, 16 << 10, 64 << 10, 512 << 10} {
+		content := make([]byte, size)
+		for _, how := range []string{"own", "plain"} {
+			b.Run(fmt.Sprintf("%dKB/%s", size>>10, how), func(b *testing.B) {
+				x := new(edge.Exchange)
+				for b.Loop() {
+					x.Begin(nil, client, time.Now())
+					r := &x.Request
+					r.Method, r.Scheme, r.Authority, r.Path, r.Proto = "POST", "http", "example.org", "/", "HTTP/1.1"
+					r.Fields.Add("X-Do", "copy|"+how+"|")
+					r.Body, r.Length = edge.Content(content), int64(size)
+					if err := f.Filter(x, edge.HandlerFunc(func(x *edge.Exchange) error { x.Respond(200, nil, 0); return nil })); err != nil {
+						b.Fatal(err)
+					}
+					x.End()
+				}
+			})
+		}
 	}
 }

@@ -32,6 +32,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/sluice-edge/sluice/sdk/internal/pieces"
 )
 
 // Serve answers the request that the program was started for with f.
@@ -76,7 +78,7 @@ type Request struct {
 // newRequest makes a request of the variables of RFC 3875, section 4.1. Without
 // them it is GET /.
 func newRequest(env []string, body io.Reader) *Request {
-	r := &Request{Method: "GET", Scheme: "http", Proto: "HTTP/1.1", Body: body}
+	r := &Request{Method: "GET", Scheme: "http", Proto: "HTTP/1.1", Body: content{body}}
 	var script, port, server string
 	for _, e := range env {
 		name, v, _ := strings.Cut(e, "=")
@@ -112,7 +114,7 @@ func newRequest(env []string, body io.Reader) *Request {
 		case "CONTENT_LENGTH":
 			if n, err := strconv.ParseInt(v, 10, 64); err == nil && n >= 0 {
 				r.Fields.lines = append(r.Fields.lines, line{"Content-Length", v})
-				r.Body = &sized{body, n}
+				r.Body = content{&sized{body, n}}
 			}
 		case "HTTP_HOST":
 			r.Host = v
@@ -137,6 +139,12 @@ func newRequest(env []string, body io.Reader) *Request {
 	}
 	return r
 }
+
+// content is content for which io.Copy makes no buffer of its own.
+type content struct{ io.Reader }
+
+// WriteTo implements io.WriterTo.
+func (c content) WriteTo(w io.Writer) (int64, error) { return pieces.Copy(w, c.Reader) }
 
 var defaultPort = map[string]string{"http": "80", "https": "443"}
 

@@ -4,6 +4,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/sluice-edge/sluice/sdk/internal/pieces"
 )
 
 // Response is what a function answers with. Without a change it is 200 and no
@@ -38,6 +40,10 @@ func (w *Response) Write(p []byte) (int, error) {
 	w.begin()
 	return w.out.Write(p)
 }
+
+// ReadFrom implements io.ReaderFrom, so that io.Copy makes no buffer of its own in each
+// request.
+func (w *Response) ReadFrom(r io.Reader) (int64, error) { return pieces.Copy(w, r) }
 
 // WriteString implements io.StringWriter.
 func (w *Response) WriteString(s string) (int, error) { return w.Write([]byte(s)) }

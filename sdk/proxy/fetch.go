@@ -4,6 +4,8 @@ import (
 	"io"
 	"math"
 	"time"
+
+	"github.com/sluice-edge/sluice/sdk/internal/pieces"
 )
 
 // Fetch is a request of the guest's own, to an upstream of sluice.yaml.
@@ -78,6 +80,9 @@ func (r *Response) Read(p []byte) (int, error) {
 	}
 	return int(n), err
 }
+
+// WriteTo implements io.WriterTo, so that io.Copy makes no buffer of its own in each request.
+func (r *Response) WriteTo(w io.Writer) (int64, error) { return pieces.Copy(w, r) }
 
 // Close gives the request up, if it is not at its end.
 func (r *Response) Close() error { return fail(fetchClose(r.handle)) }

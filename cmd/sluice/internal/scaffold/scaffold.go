@@ -52,11 +52,12 @@ var templates embed.FS
 // goes.
 var files = map[Lang]map[string]string{
 	Go: {
-		"LICENSE":  "sluice/LICENSE",
-		".":        "sluice/sdk",
-		"config":   "sluice/sdk/config",
-		"function": "sluice/sdk/function",
-		"proxy":    "sluice/sdk/proxy",
+		"LICENSE":         "sluice/LICENSE",
+		".":               "sluice/sdk",
+		"config":          "sluice/sdk/config",
+		"function":        "sluice/sdk/function",
+		"internal/pieces": "sluice/sdk/internal/pieces",
+		"proxy":           "sluice/sdk/proxy",
 	},
 	C: {"c": "."},
 	Rust: {

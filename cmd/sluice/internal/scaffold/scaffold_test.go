@@ -110,7 +110,7 @@ func TestFiles(t *testing.T) {
 	}
 	inGo := []string{"README.md", "build.sh", "go.mod", "main.go", "main_test.go", "sluice.yaml", "sluice/LICENSE", "sluice/go.mod",
 		"sluice/sdk/config/config.go", "sluice/sdk/function/function.go", "sluice/sdk/function/native.go", "sluice/sdk/function/response.go",
-		"sluice/sdk/guest.go", "sluice/sdk/host.go", "sluice/sdk/message.go", "sluice/sdk/native.go",
+		"sluice/sdk/guest.go", "sluice/sdk/host.go", "sluice/sdk/internal/pieces/pieces.go", "sluice/sdk/message.go", "sluice/sdk/native.go",
 		"sluice/sdk/proxy/fetch.go", "sluice/sdk/proxy/guest.go", "sluice/sdk/proxy/kv.go", "sluice/sdk/proxy/metrics.go", "sluice/sdk/proxy/native.go",
 		"sluice/sdk/proxy/proxy.go", "sluice/sdk/sdk.go"}
 	inC := []string{"README.md", "build.sh", "greet.c", "sluice.h", "sluice.yaml"}

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"math/rand/v2"
 	"strconv"
@@ -144,6 +145,18 @@ func (g *guest) other(a []string) (did string, err error) {
 		err = proxy.Choose(proxy.Part(number(a[1])), a[2])
 	case "hints":
 		err = proxy.Hints(proxy.Field{Name: a[1], Value: a[2]})
+	case "copy": // by what the SDK has for that, or as io.Copy does by itself
+		var r io.Reader = g.x.Request.Body
+		if a[1] == "plain" {
+			r = struct{ io.Reader }{r}
+		}
+		h := fnv.New64a()
+		var w io.Writer = h
+		if len(a) > 2 { // only the copying
+			w = struct{ io.Writer }{io.Discard}
+		}
+		n, err := io.Copy(w, r)
+		return strconv.FormatInt(n, 10) + " " + strconv.FormatUint(h.Sum64(), 10), err
 	case "now":
 		did = strconv.FormatInt(time.Now().UnixNano(), 10)
 	case "monotonic":
