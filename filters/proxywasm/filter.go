@@ -39,12 +39,12 @@ type Config struct {
 	InFlight int64         // bytes of memory of all instances at once; beyond it requests wait, for up to Timeout; default 512 MiB
 	Timeout  time.Duration // of the guest's running time in a call; default 50 ms
 	Start    time.Duration // of its running time until an instance is initialised; default 10 s
-	Body     int64         // bytes of content held for it while it pauses, and of the response to one of its calls; default 1 MiB
+	Body     int64         // bytes of content held for it while it pauses, of the response to one of its calls, and of a message of gRPC and what waits to be sent; default 1 MiB
 	Fields   int64         // bytes of fields that it may set in an exchange; default 64 KiB
 	Pause    time.Duration // how long an exchange waits for a guest that has paused it; default 30 s
 	Tick     time.Duration // shortest period of ticks, which shorter ones become; default 100 ms
-	Calls    int           // requests of its own at once, of an exchange, and of the root context; default 16
-	CallTime time.Duration // longest time of one; default 30 s
+	Calls    int           // requests of its own at once, streams of gRPC among them, of an exchange, and of the root context; default 16
+	CallTime time.Duration // longest time of one, but for a stream, which may last as long as who has opened it; default 30 s
 	Done     time.Duration // how long the root context may go on when the filter is closed, if proxy_on_done asks for it; default 5 s
 	OnError  wasm.Policy   // default wasm.Deny
 	Shared   bool          // all contexts live in one instance
