@@ -179,6 +179,11 @@ func TestRPCOfRoot(t *testing.T) {
 			if got := <-logged; got != "logged" {
 				t.Errorf("%q is logged", got)
 			}
+			until(t, func() bool { // it is over, and the stream goes on
+				f.root.mu.Lock()
+				defer f.root.mu.Unlock()
+				return f.root.pending == 1 && len(f.root.rpcs) == 1
+			})
 		}
 		closed(t, f)
 		<-gone
