@@ -93,23 +93,29 @@ func scriptOf(t *testing.T, name string) string {
 }
 
 // link puts modules into the directory work: the one called name as filter.wasm, the
-// others by their names, without the version that they have in common with it.
+// others by their names, or if they have its version by their names without that.
 func link(t testing.TB, modules []string, name, work string) {
 	t.Helper()
 	_, version, versioned := strings.Cut(name, "@")
+	links := make(map[string]string)
 	for _, module := range modules {
-		module, err := filepath.Abs(module)
+		path, err := filepath.Abs(module)
 		if err != nil {
 			t.Fatal(err)
 		}
 		as := strings.TrimSuffix(filepath.Base(module), ".wasm")
-		switch base, of, _ := strings.Cut(as, "@"); {
+		base, of, _ := strings.Cut(as, "@")
+		switch {
 		case as == name:
-			as = "filter"
+			links["filter"] = path
 		case versioned && of == version:
-			as = base
+			links[base] = path
+		case links[as] == "": // that of the version is taken before
+			links[as] = path
 		}
-		if err := os.Symlink(module, filepath.Join(work, as+".wasm")); err != nil {
+	}
+	for as, path := range links {
+		if err := os.Symlink(path, filepath.Join(work, as+".wasm")); err != nil {
 			t.Fatal(err)
 		}
 	}
