@@ -280,7 +280,12 @@ func TestFunctionDeployment(t *testing.T) {
 	if status, _, got := r.get("/say/x?hw5"); status != http.StatusOK || got == one {
 		t.Errorf("after a restart: %d %.80q", status, got)
 	}
-	f, err := r.c.Function(ctx, "say")
+	var f api.Function
+	var err error
+	await(t, func() bool {
+		f, err = r.c.Function(ctx, "say")
+		return err != nil || len(f.Deployment.Versions) != 2 || f.Deployment.Versions[1].Requests > 0
+	})
 	if err != nil || f.Live != 2 || shownDeployment(f.Deployment) != "@1 0%, @2 100%" || f.Deployment.Versions[1].Requests != 1 {
 		t.Errorf("function is %+v, %v", f, err)
 	}
