@@ -25,7 +25,7 @@ func TestWorst(t *testing.T) {
 		t.Skip("-worst is not given: go test ./filters/wasm -run TestWorst -v -args -worst all")
 	}
 	for _, name := range slices.Sorted(maps.Keys(shapes)) {
-		for _, work := range []int64{1 << 12, 1 << 20} {
+		for _, work := range []int64{1 << 12, 3 << 19} {
 			if *worst != "all" && *worst != name {
 				continue
 			}

@@ -86,9 +86,9 @@ type Options struct {
 
 	// Compiling may take so much work, by estimate. A unit is at most a microsecond of
 	// a processor, and 40 bytes of memory, and half of that for what Go's compiler makes: 4 MB
-	// of it take 4.6 Mi units. The largest function of Go's own compiler takes 0.5 Mi.
+	// of it take 4.6 Mi units. The largest function of Go's own compiler takes 1.2 Mi.
 	Work         int64 // for all types and functions; default 24 Mi
-	FunctionWork int64 // for one function; default 1 Mi
+	FunctionWork int64 // for one function; default 1.5 Mi
 }
 
 // MaxStack is the most that [Options.Stack] can be.
@@ -105,7 +105,7 @@ func (o *Options) setDefaults() error {
 		o.Work = 24 << 20
 	}
 	if o.FunctionWork == 0 {
-		o.FunctionWork = 1 << 20
+		o.FunctionWork = 3 << 19
 	}
 	if o.Work < 0 || o.FunctionWork < 0 {
 		return fmt.Errorf("work of %d and %d units is below zero", o.Work, o.FunctionWork)

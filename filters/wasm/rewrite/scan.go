@@ -122,6 +122,7 @@ func (m *module) scan(r *reader, f *function) {
 			if m.exists(r, i.a, len(m.types), "type") {
 				m.labels[len(m.labels)-1].calls = true
 				m.shape.calls++
+				m.shape.instructions += tableCost
 				m.calls = append(m.calls, uint32(len(m.funcs)+m.types[i.a].same))
 				m.carry(r, i.a)
 			}
