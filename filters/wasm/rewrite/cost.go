@@ -11,7 +11,7 @@ const (
 	valueCost  = 8  // a parameter or result of it
 	funcCost   = 32 // a function
 	callCost   = 8  // a call, besides; it is where the compiler's memory goes
-	tableCost  = 20 // more of a call by a table: nearly a kilobyte of the compiler's memory
+	tableCost  = 32 // more of a call by a table: nearly a kilobyte of the compiler's memory
 	memoryCost = 8  // an access to memory, besides: a quarter of a kilobyte, where its bounds are checked
 	trapCost   = 25 // a division, besides: half a kilobyte of the compiler's memory
 	truncCost  = 40 // a conversion to an integer that may trap, besides: a kilobyte
