@@ -44,6 +44,7 @@ type Config struct {
 // Proxy is what guests of proxy-wasm have besides.
 type Proxy struct {
 	Root     string                                 // id of the root context
+	VM       string                                 // id of the virtual machine; default: the filter's name
 	Upstream func(name string) (edge.Handler, bool) // finds upstreams of the configuration in force
 	Fetch    []string                               // upstreams that it may call
 	Data     *proxywasm.Shared                      // data and queues that filters share
@@ -141,6 +142,9 @@ func newHTTPWasm(m *wasm.Module, c *Config) (guest, error) {
 	if c.Proxy.Root != "" {
 		return nil, fmt.Errorf("is an %s filter, which has no root context: root is for those of %s", HTTPWasm, ProxyWasm)
 	}
+	if c.Proxy.VM != "" {
+		return nil, fmt.Errorf("is an %s filter, which shares nothing: vm is for those of %s", HTTPWasm, ProxyWasm)
+	}
 	return httpwasm.New(m, httpwasm.Config{
 		Name: c.Name, Version: c.Version, Config: c.Config, Shared: c.Shared,
 		Memory: c.Memory, InFlight: c.InFlight, Timeout: c.Timeout, Start: c.Start,
@@ -154,7 +158,7 @@ func newProxyWasm(m *wasm.Module, c *Config) (guest, error) {
 		Name: c.Name, Version: c.Version, Config: c.Config, Shared: c.Shared,
 		Memory: c.Memory, InFlight: c.InFlight, Timeout: c.Timeout, Start: c.Start,
 		Body: c.Body, Fields: c.Fields, OnError: c.OnError, Host: c.Host,
-		Root: c.Proxy.Root, Upstream: c.Proxy.Upstream, Fetch: c.Proxy.Fetch, Data: c.Proxy.Data, Meters: c.Proxy.Meters, Quiet: c.Proxy.Quiet, Linger: c.Proxy.Linger,
+		Root: c.Proxy.Root, VM: c.Proxy.VM, Upstream: c.Proxy.Upstream, Fetch: c.Proxy.Fetch, Data: c.Proxy.Data, Meters: c.Proxy.Meters, Quiet: c.Proxy.Quiet, Linger: c.Proxy.Linger,
 		LogBytes: c.LogBytes, LogLines: c.LogLines, Log: c.Log, Journal: c.Journal,
 	})
 }

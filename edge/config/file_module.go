@@ -14,6 +14,7 @@ type Filter struct {
 	Wasm    string        // path of the module; absolute. "" if it is what was uploaded
 	ABI     string        // that the module must be of: http-wasm or proxy-wasm. Default "": the one that it is of
 	Root    string        // id of the root context of a proxy-wasm module. Default ""
+	VM      string        // id of the virtual machine of a proxy-wasm module. Default "": the name
 	Config  []byte        // what the guest gets: JSON of the value in the file, or the string as it stands; nil for none
 	Shared  bool          // instances keep their state from request to request
 	Memory  int64         // of one instance, in bytes. Default 32MB

@@ -200,6 +200,9 @@ func filterKeys() object[Filter] {
 		{"root", "", textForm, "The id of the root context, for modules of proxy-wasm that have several filters.", func(d *decoder, v value, f *Filter) {
 			f.Root, _ = d.text(v, "the id of a root context")
 		}},
+		{"vm", "", textForm, "The id of the virtual machine, for modules of proxy-wasm: filters of the same id share data and queues. Without it, it is the filter's name.", func(d *decoder, v value, f *Filter) {
+			f.VM, _ = d.text(v, "the id of a virtual machine")
+		}},
 		{"isolation", "request", wordForm("request", "shared"), "Whether each request gets the module's memory as it was after its initialisation, or as requests before it have left it: `shared` is for modules that keep state on purpose.",
 			func(d *decoder, v value, f *Filter) {
 				word(d, v, &f.Shared, []string{"request", "shared"}, []bool{false, true})

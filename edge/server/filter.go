@@ -59,6 +59,7 @@ func (s *Server) filterConfig(c *config.Filter, number int) filters.Config {
 		ABI: filters.ABI(c.ABI), Shared: c.Shared, Host: s.granted(ofFilter, c.Name, &c.Allow), Log: s.log,
 		Proxy: filters.Proxy{
 			Root:     c.Root,
+			VM:       c.VM,
 			Upstream: func(name string) (edge.Handler, bool) { return s.target(name, false) },
 			Fetch:    c.Allow.Fetch,
 			Data:     s.guests.data,

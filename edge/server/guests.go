@@ -125,7 +125,7 @@ func (s *Server) quiet(role, name string, a *config.Allow) *hostmod.Guest {
 // quietProxy returns what a guest of proxy-wasm has besides that is to have no effect:
 // data and metrics of its own.
 func quietProxy(p filters.Proxy) filters.Proxy {
-	return filters.Proxy{Root: p.Root, Upstream: p.Upstream, Fetch: p.Fetch, Quiet: true}
+	return filters.Proxy{Root: p.Root, VM: p.VM, Upstream: p.Upstream, Fetch: p.Fetch, Quiet: true}
 }
 
 func (s *Server) guest(role, name string, a *config.Allow, env hostmod.Env) *hostmod.Guest {

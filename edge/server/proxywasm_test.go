@@ -231,3 +231,30 @@ func TestProxyWasmRoot(t *testing.T) {
 		}
 	}
 }
+
+// TestProxyWasmVM: filters share data if they are of one virtual machine, and only then.
+func TestProxyWasmVM(t *testing.T) {
+	app := origin(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Got", strings.Join(r.Header.Values("X-Shared"), ","))
+	})
+	for vm, want := range map[string]string{"": "1,1", ", vm: ours": "1,2"} {
+		dir, addr := t.TempDir(), port(t)
+		if err := os.WriteFile(filepath.Join(dir, "proxy-filter.wasm"), module(t, "proxy-filter"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		startIn(t, dir, `
+sites: { "http://$PORT": { name: s, filters: [first, second], to: $APP } }
+filters:
+  first:  { wasm: proxy-filter.wasm, timeout: 20s$VM }
+  second: { wasm: proxy-filter.wasm, timeout: 20s$VM }
+`, "$PORT", addr, "$APP", app, "$VM", vm)
+		r, err := http.Get("http://" + addr + "/d")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		if got := r.Header.Get("Got"); got != want {
+			t.Errorf("with %q the filters see %q, want %q", vm, got, want)
+		}
+	}
+}
