@@ -136,7 +136,7 @@ func (a *API) guard(next http.Handler) http.Handler {
 		}
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, timed(w, r))
 	})
 }
 
@@ -212,8 +212,8 @@ func decodeUpTo(w http.ResponseWriter, r *http.Request, v any, most int64) error
 			err = errors.New("something follows the value")
 		}
 	}
-	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return tooLarge(large)
+	if p := bodyProblem(err); p != nil {
+		return p
 	}
 	return &api.Problem{Title: "malformed JSON", Status: http.StatusBadRequest, Detail: malformed(err)}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -147,6 +148,17 @@ func TestFilters(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(dir + "/state/modules/*/.*"); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
+	}
+
+	// One that is too large is refused before it is sent.
+	large, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer large.Close()
+	fmt.Fprintf(large, "PUT /v1/filters/f HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n", 32<<20+1)
+	if b, _ := io.ReadAll(large); !bytes.Contains(b, []byte("413 Request Entity Too Large")) || !bytes.Contains(b, []byte("33554433 bytes, more than the 33554432 allowed")) {
+		t.Errorf("an upload that is too large is answered %q", b)
 	}
 
 	// A name that no route has is kept, and says so.

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -134,8 +133,8 @@ func readText(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	if err == nil {
 		return text, nil
 	}
-	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, tooLarge(large)
+	if p := bodyProblem(err); p != nil {
+		return nil, p
 	}
 	return nil, &api.Problem{Title: "broken off", Status: http.StatusBadRequest, Detail: "the body broke off; nothing was changed"}
 }

@@ -155,8 +155,8 @@ func (a *API) setValue(s *kv.Store, w http.ResponseWriter, r *http.Request) erro
 		}
 	}
 	value, err := io.ReadAll(http.MaxBytesReader(w, r.Body, api.MaxValue))
-	if large, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return tooLarge(large)
+	if p := bodyProblem(err); p != nil {
+		return p
 	}
 	if err != nil {
 		return &api.Problem{Title: "broken off", Status: http.StatusBadRequest, Detail: err.Error()}

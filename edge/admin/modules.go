@@ -60,6 +60,11 @@ func (a *API) push(w http.ResponseWriter, r *http.Request, what string, push fun
 	name := r.PathValue("name")
 	how := changeOf(r)
 	use.DryRun, use.IfMatch = how.DryRun, how.IfMatch
+	if most := a.proxy.LargestModule(); r.ContentLength > most { // before it is sent
+		problem(w, api.Problem{Title: "not stored", Status: http.StatusRequestEntityTooLarge,
+			Detail: fmt.Sprintf("the module has %d bytes, more than the %d allowed", r.ContentLength, most)})
+		return
+	}
 	v, created, err := push(r.Context(), name, r.Body, use)
 	if err != nil {
 		a.failed(w, r, err)

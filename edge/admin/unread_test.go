@@ -119,7 +119,7 @@ func TestReadAgain(t *testing.T) {
 			if res, err := http.ReadResponse(r, nil); err != nil || res.StatusCode != http.StatusContinue {
 				t.Fatal(res, err)
 			}
-			<-time.After(2 * readTime) // a slow client
+			<-time.After(sendTime - time.Second) // a slow client
 			if _, err := io.WriteString(client, "text"); err != nil {
 				t.Fatal(err)
 			}

@@ -97,6 +97,9 @@ func (s *Server) push(ctx context.Context, k *kind, name string, module io.Reade
 	return v, created, nil
 }
 
+// LargestModule returns how many bytes an upload may have.
+func (s *Server) LargestModule() int64 { return s.filters.Largest() }
+
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 func imports(m *wasm.Module) []string {

@@ -37,6 +37,9 @@ func (c *Config) setDefaults() {
 	}
 }
 
+// Largest returns how many bytes a module may have.
+func (s *Store) Largest() int64 { return s.cfg.Size }
+
 // Source is where a version came from.
 type Source string
 
