@@ -33,11 +33,13 @@ const (
 	FilterMemory
 	FilterInstances
 	FilterShadow
+	FilterRollbacks
 
 	FunctionRequests
 	FunctionDuration
 	FunctionErrors
 	FunctionShadow
+	FunctionRollbacks
 	FunctionScheduled
 	FunctionScheduledOK
 
@@ -112,11 +114,14 @@ var descriptions = [metricCount]Description{
 	FilterMemory:    {"sluice_filter_memory_bytes", GaugeType, "Memory that a filter's instances hold.", []Label{filter, version}, false},
 	FilterInstances: {"sluice_filter_instances", GaugeType, "Instances of a filter, in use or waiting.", []Label{filter, version}, false},
 	FilterShadow:    {"sluice_filter_shadow_total", CounterType, "Requests that a version of a filter in shadow was to have a copy of.", []Label{filter, version, verdict}, false},
+	FilterRollbacks: {"sluice_filter_rollbacks_total", CounterType, "Roll backs of a filter by its guard.", []Label{filter}, false},
 
 	FunctionRequests: {"sluice_function_requests_total", CounterType, "Requests that were given to a function.", []Label{function, version}, false},
 	FunctionDuration: {"sluice_function_duration_seconds", HistogramType, "Time from giving a request to a function until it has ended.", []Label{function, version}, false},
 	FunctionErrors:   {"sluice_function_errors_total", CounterType, "Requests that a function failed.", []Label{function, version, cause}, false},
 	FunctionShadow:   {"sluice_function_shadow_total", CounterType, "Requests that a version of a function in shadow was to have a copy of.", []Label{function, version, verdict}, false},
+
+	FunctionRollbacks: {"sluice_function_rollbacks_total", CounterType, "Roll backs of a function by its guard.", []Label{function}, false},
 
 	FunctionScheduled: {"sluice_function_scheduled_total", CounterType, "Runs of a function that were due by its schedule.", []Label{function,
 		{"outcome", "`ok`: answered with 2xx; `failed`; `skipped`: the run before had not ended"}}, false},

@@ -110,6 +110,7 @@ func (s *Server) exposeModules(w *metrics.Writer) {
 		exposeShadow(w, metrics.FilterShadow, d.shadow, f.name)
 		d.release()
 	}
+	exposeRollbacks(w, metrics.FilterRollbacks, s.filters)
 	for _, f := range s.shared.functions {
 		d := f.live.acquire()
 		if d == nil {
@@ -125,6 +126,16 @@ func (s *Server) exposeModules(w *metrics.Writer) {
 		}
 		exposeShadow(w, metrics.FunctionShadow, d.shadow, f.name)
 		d.release()
+	}
+	exposeRollbacks(w, metrics.FunctionRollbacks, s.functions)
+}
+
+// exposeRollbacks tells how often guards have rolled back.
+func exposeRollbacks(w *metrics.Writer, m metrics.Metric, l *library) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(l.pasts)) {
+		w.Counter(m, float64(l.pasts[name].rollbacks.Load()), name)
 	}
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
@@ -45,12 +46,14 @@ func (s *Server) retreat(k *kind, name string, w *wanted, reason string) {
 		why: registry.Retreat{From: w.versions[1].Number, Reason: reason, Time: time.Now().UTC().Round(time.Second)}}
 	change := api.DeploymentChange{Versions: []api.DeployedShare{{Version: r.older.Number, Percent: 100}}, Shadow: w.inShadow.Number}
 	attrs := []any{k.what, name, "why", "guard-rollback", "from", r.newer.Number, "to", r.older.Number, "reason", reason}
+	rolledBack := sync.OnceFunc(func() { k.past(name).rollbacks.Add(1) })
 	for pause := retreatPause; ; pause = min(2*pause, maxRetreatPause) {
 		err := s.deployment(k, name, change, false, r)
 		switch {
 		case errors.Is(err, errOvertaken):
 			return
 		case err == nil:
+			rolledBack()
 			s.log.Warn("a version does not do well, and was rolled back by its guard", attrs...)
 			return
 		}
@@ -59,6 +62,7 @@ func (s *Server) retreat(k *kind, name string, w *wanted, reason string) {
 		if !s.keepRetreat(k, name, r, &held) {
 			return
 		}
+		rolledBack()
 		r = &held
 		s.log.Error("a version does not do well, and was rolled back by its guard, but that cannot be saved: a restart would undo it",
 			append(attrs, "error", err, "again_in", pause)...)

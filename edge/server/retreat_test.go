@@ -5,12 +5,14 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/sluice-edge/sluice/edge/admin/api"
+	"github.com/sluice-edge/sluice/edge/metrics"
 )
 
 // trapping is a filter whose second version traps, and is guarded.
@@ -120,6 +122,16 @@ func TestRetreatThatIsNotKept(t *testing.T) {
 	await(t, func() bool {
 		return strings.Contains(p.log.String(), "level=WARN msg=\"a version does not do well, and was rolled back by its guard\"")
 	})
+
+	rollbacks := func(want int) {
+		t.Helper()
+		scrape := httptest.NewRecorder()
+		metrics.Handler(p.Metrics, metrics.Config{}).ServeHTTP(scrape, httptest.NewRequest("GET", "/metrics", nil))
+		if line := fmt.Sprintf("\nsluice_filter_rollbacks_total{filter=\"f\"} %d\n", want); !strings.Contains(scrape.Body.String(), line) {
+			t.Errorf("/metrics has no %q", line)
+		}
+	}
+	rollbacks(1) // once, however often it was tried
 
 	// Somebody deploys the same again, while a retreat is not kept: that is asked for.
 	p.deploy(half)

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -173,8 +175,8 @@ func (s *Server) describeSchedule(name string) *api.Schedule {
 
 // exposeSchedules tells of the functions that run by themselves. s.mu is held.
 func (s *Server) exposeSchedules(w *metrics.Writer) {
-	for name, sc := range s.schedules {
-		st := sc.State()
+	for _, name := range slices.Sorted(maps.Keys(s.schedules)) {
+		st := s.schedules[name].State()
 		w.Counter(metrics.FunctionScheduled, float64(st.Runs-st.Failed), name, "ok")
 		w.Counter(metrics.FunctionScheduled, float64(st.Failed), name, "failed")
 		w.Counter(metrics.FunctionScheduled, float64(st.Skipped), name, "skipped")

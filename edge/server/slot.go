@@ -57,8 +57,9 @@ type version[G guest] struct {
 	past   *past        // takes what it has done once it is closed; nil: nobody does
 }
 
-// past is what the guests of a filter or function have done that are gone.
-type past struct{ runs, failures atomic.Uint64 }
+// past is what the guests of a filter or function have done that are gone, and how often
+// a guard has rolled back.
+type past struct{ runs, failures, rollbacks atomic.Uint64 }
 
 func (p *past) add(st wasm.Stats) {
 	p.runs.Add(st.Calls)
