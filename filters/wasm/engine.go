@@ -37,7 +37,7 @@ type Config struct {
 	Parallel     int           // modules that are compiled at once; default: half of the processors, at least 1
 	Tables       uint32        // entries that the tables of one instance may have together, of 8 bytes each; default 131072
 	Stack        int64         // bytes of stack that a guest's calls may use, estimated; default 8 MiB
-	Work         int64         // that compiling a module may take, by estimate, in units of package rewrite; default 24 Mi, of which 4 MB of Go take 4.6; that is half a minute and 1 GB at most
+	Work         int64         // that compiling a module may take, by estimate, in units of package rewrite; default 40 Mi, of which 4 MB of Go take 4.6, so that a module of Size may be of Go; that is 35 s and 1.4 GB at most
 	FunctionWork int64         // that compiling one function may take; default 1.5 Mi, of which the largest known takes 1.2
 	Cache        string        // directory in which compiled code is kept, for this process's user only; "": nowhere
 	CacheBytes   int64         // of compiled code that is kept; beyond it what has not been used for longest goes; default 1 GiB

@@ -72,7 +72,7 @@ func whole(shape func(int) (int, []byte), work int64) (binary []byte, functions 
 	if body == nil {
 		return nil, 0
 	}
-	n := min((24<<20-first)/each, int64(32<<20/(len(body)+10)))
+	n := min((40<<20-first)/each, int64(32<<20/(len(body)+10)))
 	return bomb(int(n), locals, body, values), int(n)
 }
 

@@ -87,7 +87,7 @@ type Options struct {
 	// Compiling may take so much work, by estimate. A unit is at most a microsecond of
 	// a processor, and 40 bytes of memory, and half of that for what Go's compiler makes: 4 MB
 	// of it take 4.6 Mi units. The largest function of Go's own compiler takes 1.2 Mi.
-	Work         int64 // for all types and functions; default 24 Mi
+	Work         int64 // for all types and functions; default 40 Mi
 	FunctionWork int64 // for one function; default 1.5 Mi
 }
 
@@ -102,7 +102,7 @@ func (o *Options) setDefaults() error {
 		o.Stack = 1 << 20
 	}
 	if o.Work == 0 {
-		o.Work = 24 << 20
+		o.Work = 40 << 20
 	}
 	if o.FunctionWork == 0 {
 		o.FunctionWork = 3 << 19
