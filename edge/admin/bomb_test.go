@@ -67,8 +67,8 @@ func TestBombsAreUploaded(t *testing.T) {
 	}{
 		{"a module", good, 0, ""},
 		{"a function that takes the compiler long", module(plain, section(3, 1, []byte{0}), section(10, 1, append(leb(len(code)), code...))), 422, "more than the 1572864 that one function may take"},
-		{"many types", module(section(1, 3_200, slices.Concat([]byte{0x60}, leb(1000), bytes.Repeat([]byte{0x7f}, 1000), []byte{0}))), 422, "more than the 25165824 allowed"},
-		{"many functions", module(plain, section(3, 600_000, []byte{0}), section(10, 600_000, []byte{2, 0, 0x0b})), 422, "more than the 25165824 allowed"},
+		{"many types", module(section(1, 5_300, slices.Concat([]byte{0x60}, leb(1000), bytes.Repeat([]byte{0x7f}, 1000), []byte{0}))), 422, "more than the 41943040 allowed"},
+		{"many functions", module(plain, section(3, 600_000, []byte{0}), section(10, 600_000, append(append([]byte{32, 0}, bytes.Repeat([]byte{0x01}, 30)...), 0x0b))), 422, "more than the 41943040 allowed"},
 		{"a count without items", module([]byte{1, 5, 0xff, 0xff, 0xff, 0xff, 0x0f}), 422, "ends too early"},
 		{"a section that is longer than the module", module([]byte{1, 0xff, 0xff, 0xff, 0x7f, 0}), 422, "ends too early"},
 		{"a module cut off", good[:len(good)-20], 422, ""},

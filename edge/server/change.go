@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -68,6 +69,9 @@ func (s *Server) changeNow(how api.Change, cause string, e edit) (*change, error
 	}
 	if err == nil {
 		return c, nil
+	}
+	if p, ok := errors.AsType[*api.Problem](err); ok {
+		return nil, p
 	}
 	p := problemOf(err)
 	p.Status, p.Title = http.StatusUnprocessableEntity, "the configuration cannot be put in force; the one before goes on"

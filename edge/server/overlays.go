@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
+	"github.com/sluice-edge/sluice/edge/admin/api"
 	"github.com/sluice-edge/sluice/edge/config"
 	"github.com/sluice-edge/sluice/edge/osfile"
 )
@@ -155,9 +158,22 @@ func (s *Server) saveOverlays(all []overlay) error {
 		return nil
 	}
 	if err := writeOverlays(s.state.own, all); err != nil {
-		return fmt.Errorf("keep what the API has changed: %w", err)
+		return unkept(fmt.Errorf("keep what the API has changed: %w", err))
 	}
 	return nil
+}
+
+// unkept is the problem of a change that cannot be written, for which nobody is to blame
+// who asked for it.
+func unkept(err error) *api.Problem {
+	p := &api.Problem{Title: "not kept", Status: http.StatusInternalServerError, Detail: err.Error()}
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		p.Status, p.Hint = http.StatusInsufficientStorage, "the state directory's disk is full"
+	case errors.Is(err, fs.ErrPermission):
+		p.Hint = "sluice may not write to its state directory"
+	}
+	return p
 }
 
 // sameOverlays reports whether two lists are of the same changes.
