@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/sluice-edge/sluice/edge/cache"
 	"github.com/sluice-edge/sluice/edge/config"
@@ -76,11 +77,14 @@ func checkModule(problems *diag.List, at diag.Place, path string, check func(bin
 	}
 	m, _, err := check(binary)
 	if err != nil {
-		problems.Errorf(at, "%s: %v", path, err)
+		problems.Errorf(at, "%s: %s", path, reasons(err))
 		return
 	}
 	m.Close()
 }
+
+// reasons returns an error on one line, of which a module may have several.
+func reasons(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // checkVersions looks whether the versions are there that a configuration names.
 func (s *Server) checkVersions(file *config.File, problems *diag.List) {

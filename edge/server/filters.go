@@ -27,7 +27,7 @@ func (b *builder) filter(use config.FilterUse, at diag.Place) *filter {
 	}
 	f, err := b.newFilter(c, use.Version)
 	if err != nil {
-		b.problems.Errorf(at, "%v", err)
+		b.problems.Errorf(at, "%s", reasons(err))
 	}
 	b.filters[use] = f
 	return f

@@ -30,7 +30,7 @@ func (b *builder) function(name string, pin int, at diag.Place) *function {
 	}
 	f, err := b.newFunction(c, pin)
 	if err != nil {
-		b.problems.Errorf(at, "%v", err)
+		b.problems.Errorf(at, "%s", reasons(err))
 	}
 	b.functions[use] = f
 	return f

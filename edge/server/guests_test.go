@@ -162,6 +162,9 @@ func TestGuestsRefused(t *testing.T) {
 			t.Errorf("got\n%s\nwant it to have %s", problems, want)
 		}
 	}
+	if text := problems.String(); !strings.Contains(text, "; imports sluice.") || strings.Contains(text, `\x0a`) {
+		t.Errorf("got\n%s\nwant the reasons on one line", text)
+	}
 	if strings.Contains(problems.String(), "metrics: yes") {
 		t.Errorf("got\n%s\nwhat is allowed is no problem", problems)
 	}
