@@ -91,6 +91,7 @@ func TestStores(t *testing.T) {
 			}
 			m.Close()
 		}
+		e.jobs.Wait() // a compilation has its own for a moment longer than it is waited for
 		for i, m := range list {
 			if n := m.store.refs.Load(); n != 0 {
 				t.Errorf("the store of module %d has %d references left", i, n)
